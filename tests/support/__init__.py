@@ -1,0 +1,1 @@
+"""Ce que les tests partagent : processus, terminaux, navigateur, bases de données."""
