@@ -1,0 +1,76 @@
+# Tout le TP en quelques commandes : `make` les montre.
+
+ADDRESS ?= 127.0.0.1
+PORT ?= 8888
+LANGUE ?= fr
+PYTEST_OPTIONS ?= -n 2
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PYTEST := $(PYTHON) -m pytest $(PYTEST_OPTIONS)
+
+# Le python3 de Rocky Linux 9 est un 3.9 : il faut le chercher sous son nom complet. 3.14 d'abord,
+# le dernier pour lequel toutes les roues existent.
+CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3
+SYSTEM_PYTHON = $(firstword $(foreach name,$(CANDIDATES),$(shell \
+	$(name) -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable)' 2>/dev/null)))
+# Sans npm, le script Node manque de son paquet et les tests le disent : le reste marche.
+NODE_MODULES := $(if $(shell command -v npm),node_modules/.package-lock.json)
+
+.DEFAULT_GOAL := help
+.PHONY: help chat test style endurance meta noter install
+
+help: ## montre cette aide
+	@echo "Commandes du TP :"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Exemples :"
+	@echo "  make chat ADDRESS=0.0.0.0 PORT=8889    ouvert aux autres machines, sur un autre port"
+	@echo "  make noter RENDU=../etudiant LANGUE=en"
+	@echo "  make test PYTEST_OPTIONS='-x -k redis'"
+
+chat: install ## démarre les bases et le dernier serveur, et dit comment rejoindre la chatroom
+	@$(PYTHON) -c 'import socket; socket.create_server(("$(ADDRESS)", $(PORT))).close()' \
+		2>/dev/null || { echo "Impossible d'écouter sur $(ADDRESS):$(PORT), sans doute déjà pris :" \
+		"essaie make chat PORT=8889"; exit 1; }
+	@echo "Pour rejoindre la chatroom, dans un autre terminal :"
+	@echo "  $(CURDIR)/$(PYTHON) $(CURDIR)/ws_i_3_client.py -a $(JOIN) -p $(PORT)"
+	@echo "ou dans un navigateur, avec l'adresse $(JOIN) et le port $(PORT) :"
+	@echo "  file://$(CURDIR)/ws_i_3_client.html"
+	@$(PYTHON) databases.py -- python ws_ii_3_server.py -a $(ADDRESS) -p $(PORT)
+
+# 0.0.0.0 veut dire « toutes les adresses de cette machine » : on ne peut pas s'y connecter.
+JOIN = $(if $(filter 0.0.0.0,$(ADDRESS)),$(firstword $(shell hostname -I 2>/dev/null) 127.0.0.1),$(ADDRESS))
+
+test: install $(NODE_MODULES) ## essaie tout (options de pytest dans PYTEST_OPTIONS)
+	@$(PYTEST)
+
+style: install ## vérifie l'écriture du code
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+
+endurance: install $(NODE_MODULES) ## les pannes et les foules, en plus long
+	@$(PYTEST) -m endurance
+
+meta: install $(NODE_MODULES) ## essaie la notation elle-même
+	@$(PYTEST) -m meta
+
+noter: install $(NODE_MODULES) ## note un rendu : make noter RENDU=../etudiant
+	@test -n "$(RENDU)" || { echo "Quel dossier ? make noter RENDU=../etudiant"; exit 2; }
+	@$(PYTEST) --rendu="$(RENDU)" --langue=$(LANGUE)
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.txt
+	@test -n "$(SYSTEM_PYTHON)" || { echo "Il faut Python 3.11 ou plus récent :"; \
+		echo "  sudo dnf install python3.12    (Rocky Linux)"; \
+		echo "  sudo apt install python3 python3-venv    (Debian, Ubuntu)"; exit 1; }
+	@echo "Installation dans $(VENV) : quelques minutes la première fois."
+	@$(SYSTEM_PYTHON) -m venv $(VENV) || { echo "Le module venv manque :" \
+		"sudo apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+node_modules/.package-lock.json: package.json
+	@npm install --silent --no-audit --no-fund --no-package-lock
+	@touch $@
