@@ -33,7 +33,7 @@ const FINAL = {
 const LINE = /^(?:\[([\d/: ]+)\] )?(?:(?!Annonce : |Erreur : )(.+?)(?= a dit : ))?(.*)$/su;
 // Les règles du serveur : un blanc devient une espace, sauf les insécables du français ; ce qui
 // commande un écran disparaît, sauf les liants dont les emojis ont besoin.
-const BLANKS = /[\t-\r\x1c-\x1f\x85\u2028\u2029]|(?![\u00a0\u202f])\p{Zs}/gu;
+const BLANKS = /\r\n|[\t-\r\x1c-\x1f\x85\u2028\u2029]|(?![\u00a0\u202f])\p{Zs}/gu;
 const CONTROLS = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Co}]/gu;
 
 const $ = (id) => document.getElementById(id);
@@ -62,7 +62,7 @@ function connect() {
     socket.send(me.session ? `ID|${me.session}` : `Hello|${me.pseudo}`);
   };
   socket.onmessage = (event) => receive(event.data);
-  socket.onclose = (event) => closed(event.code);
+  socket.onclose = (event) => closed(event.code, event.reason);
 }
 
 function receive(frame) {
@@ -84,13 +84,14 @@ function accepted(session) {
   if (first) enterRoom();
 }
 
-function closed(code) {
+function closed(code, reason) {
   online = false;
   if (code === UNKNOWN_SESSION && me.session) {
     me.session = null;
     connect();
   } else if (code in FINAL) {
-    askAgain($("refusal").textContent || FINAL[code], "pseudo");
+    const details = reason && ` (${clean(reason)})`;
+    askAgain($("refusal").textContent || FINAL[code] + details, "pseudo");
   } else if (joined) {
     comeBackLater();
   } else {
@@ -146,7 +147,8 @@ function show(kind, time, author, text) {
   const line = tag("p", "");
   line.className = kind;
   line.style.setProperty("--hue", hue(author));
-  line.append(tag("time", time), " ", tag("b", author), clean(text));
+  if (time) line.append(tag("time", time), " ");
+  line.append(tag("b", author), clean(text));
   $("log").append(line);
   if ($("log").childElementCount > MAX_LINES) $("log").firstElementChild.remove();
 }

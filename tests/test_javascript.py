@@ -345,6 +345,23 @@ def test_reloading_keeps_the_session(run, profile):
     expect(log(zoe)).to_contain_text("Annonce : Léa est de retour !")
 
 
+def test_a_duplicated_tab_takes_the_session_over(run, profile):
+    """Un onglet dupliqué prend la session ; le premier le dit et ne la reprend pas."""
+    server = run(Server, "ws_i_3_server.py")
+    first, zoe = join(profile, server, "Léa"), join(profile, server, "Zoé")
+    session = first.evaluate("sessionStorage.getItem(location.href)")
+    second = profile.open(CHAT_PAGE, port=server.port)
+    second.evaluate("(session) => sessionStorage.setItem(location.href, session)", session)
+    second.reload()
+    expect(log(second)).to_contain_text("Welcome back Léa !")
+    expect(first.get_by_role("alert")).to_contain_text("continue ailleurs")
+    first.reload()
+    expect(state(first)).to_have_text("Hors ligne")
+    say(second, "c'est toujours moi")
+    expect(log(zoe)).to_contain_text("Léa a dit : c'est toujours moi")
+    expect(log(zoe)).not_to_contain_text("Léa a quitté")
+
+
 def test_a_taken_pseudo_is_asked_again(run, profile):
     """Le vrai serveur refuse un pseudo pris : la page en demande un autre, et l'on entre avec."""
     server = run(Server, "ws_i_3_server.py")
@@ -412,6 +429,19 @@ def test_the_reason_of_a_refusal_is_shown(fake, profile):
     page = profile.open(CHAT_PAGE, port=fake(strict).port)
     page.get_by_label("Pseudo").press("Enter")
     expect(page.get_by_role("alert")).to_have_text("Erreur : <b>pseudo</b> vide")
+
+
+def test_the_last_words_of_the_server_are_shown(fake, profile):
+    """Si la session est perdue pendant qu'on parle, la page montre ce que le serveur en dit."""
+
+    def lost(connection, frame):
+        hospitable(connection, frame)
+        if frame == "bonjour":
+            connection.close(4001, "ce message n'est pas passé")
+
+    page = join(profile, fake(lost))
+    say(page, "bonjour")
+    expect(page.get_by_role("alert")).to_contain_text("(ce message n'est pas passé)")
 
 
 def test_delays_grow_up_to_a_cap(fake, profile):
