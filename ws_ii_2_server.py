@@ -455,9 +455,11 @@ async def connect_redis(url):
 
 
 async def last_position(redis):
-    """Rend l'id de la dernière entrée du flux : un serveur qui démarre suit la salle de là."""
+    """Rend l'id de la dernière entrée du flux, ou l'heure de Redis s'il est vide : un serveur qui
+    démarre suit la salle de là."""
     last = await redis.xrevrange("room", count=1)
-    return last[0][0] if last else "0-0"
+    seconds, microseconds = await redis.time()
+    return last[0][0] if last else f"{seconds * 1000 + microseconds // 1000 - 1}-0"
 
 
 def setting(name, default):
