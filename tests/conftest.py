@@ -21,10 +21,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "databases: demande Redis ou MongoDB (mis tout seul)")
     try:
         config.stash[STORAGE] = storages.choose(config.getoption("--databases"))
     except CannotStart as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marque ce qui touche aux bases : `pytest -m databases --databases=containers`."""
+    for item in items:
+        if "storage" in getattr(item, "fixturenames", ()):
+            item.add_marker("databases")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -63,14 +71,14 @@ def mongo_url(shared_mongo: str) -> str:
 
 
 @pytest.fixture
-def private_redis(storage: storages.Storage) -> Iterator[storages.Database]:
+def private_redis(storage: storages.Storage) -> Iterator[storages.Private]:
     """Un Redis pour ce seul test, qui peut le figer, le tuer, le relancer."""
     with storage.redis() as database:
         yield database
 
 
 @pytest.fixture
-def private_mongo(storage: storages.Storage) -> Iterator[storages.Database]:
+def private_mongo(storage: storages.Storage) -> Iterator[storages.Private]:
     """Un MongoDB pour ce seul test, qui peut le figer, le tuer, le relancer."""
     with storage.mongo() as database:
         yield database

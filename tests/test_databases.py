@@ -7,14 +7,20 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+from redis import ConnectionError as RedisConnectionError
+from redis import Redis
+from redis import TimeoutError as RedisTimeoutError
 from support.chat import Chatter
 from support.processes import ROOT, Process, wait_for
-from support.storage import free_port, local_url
+from support.storage import Private, empty_mongo, empty_redis, free_port, local_url
 
 import databases
 
@@ -81,6 +87,11 @@ class Place:
             code = process.wait(60)
             return code, process.output
 
+    def owners(self) -> list[int]:
+        """Les processus qui écoutent sur les deux ports."""
+        found = [databases.listener(port) for port in (self.redis_port, self.mongo_port)]
+        return [int(name.rsplit(" ", 1)[1]) for name in found if "processus" in name]
+
     def is_empty(self) -> bool:
         """Vrai quand plus rien n'écoute sur les deux ports."""
         return not (answers(self.redis_port) or answers(self.mongo_port))
@@ -95,8 +106,12 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Un dossier à part ; les bases qu'un test raté y aurait oubliées sont tuées."""
+    place = Place(tmp_path)
+    yield place
+    for pid in place.owners():
+        os.kill(pid, signal.SIGKILL)
 
 
 # --- Démarrer, ranger, retrouver ---------------------------------------------------------------
@@ -164,18 +179,14 @@ def test_killed_then_started_again(place: Place):
     """databases.py tué net : le lancement suivant retrouve les bases et les données."""
     with place.run() as process:
         process.wait_line("Ctrl.C les arrête", timeout=60)
-        owners = [databases.listener(port) for port in (place.redis_port, place.mongo_port)]
-        pids = [int(owner.rsplit(" ", 1)[1]) for owner in owners]
-        try:
-            process.stop(signal.SIGKILL)
-            assert place.finish("python", "-c", WRITE)[0] == 0
-            code, output = place.finish("python", "-c", READ)
-            assert code == 0
-            assert "relu 1 1" in output
-            assert "je ne l'arrêterai pas" in output
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGKILL)
+        process.stop(signal.SIGKILL)
+    assert place.finish("python", "-c", WRITE)[0] == 0
+    code, output = place.finish("python", "-c", READ)
+    assert code == 0
+    assert "relu 1 1" in output
+    assert "je ne l'arrêterai pas" in output
+    for pid in place.owners():
+        os.kill(pid, signal.SIGKILL)
     wait_for(place.is_empty, "les bases tuées écoutent encore")
     code, output = place.finish("python", "-c", READ)
     assert code == 0
@@ -334,3 +345,61 @@ def test_terminal_window_closed(place: Place):
         os.close(keyboard)
         assert process.wait(30) == 3, process.output
     assert place.is_empty()
+
+
+# --- Les bases que les tests empruntent ----------------------------------------------------------
+
+
+def test_redis_is_empty(redis_url: str):
+    """Chaque test reçoit un Redis vide, même après lui-même."""
+    with Redis.from_url(redis_url) as client:
+        client.set("trace", "1")
+    empty_redis(redis_url)
+    with Redis.from_url(redis_url) as client:
+        assert client.dbsize() == 0
+
+
+def test_mongo_is_empty(mongo_url: str):
+    """Chaque test reçoit un MongoDB vide, sous un nom de base de données neuf."""
+    server, _, name = mongo_url.rpartition("/")
+    with MongoClient(mongo_url) as client:
+        assert client.get_default_database().name == name
+        client[name].messages.insert_one({"_id": "1-0"})
+        client.tp7.messages.insert_one({"_id": "1-0"})
+        assert empty_mongo(server) != mongo_url
+        assert not {name, "tp7"} & set(client.list_database_names())
+
+
+def test_private_redis_survives(private_redis: Private):
+    """Une base privée figée, tuée, arrêtée, relancée garde son adresse et ses données."""
+    with Redis.from_url(private_redis.url, socket_timeout=1) as client:
+        client.set("trace", "1")
+        private_redis.freeze()
+        with pytest.raises(RedisTimeoutError):
+            client.get("trace")
+        private_redis.thaw()
+        assert client.get("trace") == b"1"
+        before = private_redis.pid
+        private_redis.kill()
+        with pytest.raises(RedisConnectionError):
+            client.get("trace")
+        private_redis.start()
+        assert private_redis.pid != before
+        assert client.get("trace") == b"1"
+        private_redis.freeze()
+        private_redis.restart()
+        assert client.get("trace") == b"1"
+
+
+def test_private_mongo_survives(private_mongo: Private):
+    """La même chose pour MongoDB."""
+    with MongoClient(private_mongo.url, serverSelectionTimeoutMS=1000) as client:
+        client.tp7.messages.insert_one({"_id": "1-0"})
+        private_mongo.kill()
+        with pytest.raises(PyMongoError):
+            client.tp7.messages.find_one()
+    private_mongo.start()
+    private_mongo.freeze()
+    private_mongo.restart()
+    with MongoClient(private_mongo.url) as client:
+        assert client.tp7.messages.find_one() == {"_id": "1-0"}

@@ -56,7 +56,6 @@ class Embedded:
     def __init__(self, kind: type[Database], folder: Path):
         self._database = kind(local_url(kind), folder)
         self.url = self._database.url
-        self.start()
 
     @property
     def pid(self) -> int:
@@ -88,8 +87,6 @@ class Embedded:
         self._database.process.kill()
         self._database.process.wait()
 
-    remove = stop
-
 
 class Container:
     """La même chose dans un conteneur Docker."""
@@ -98,23 +95,12 @@ class Container:
         self._database = kind(local_url(kind))
         self.url = self._database.url
         inside = 6379 if kind is RedisDatabase else 27017
-        self._owner = DockerContainer(image).with_bind_ports(inside, self._database.port)
+        self._owner = DockerContainer(image)
+        # Un port fixe : Docker en changerait à chaque relance.
+        self._owner.ports = {inside: ("127.0.0.1", self._database.port)}
         if command:
             self._owner.with_command(command)
-        self._owner.start()
-        self._container = self._owner.get_wrapped_container()
-        self._wait_ready()
-
-    def _wait_ready(self) -> None:
-        wait_for(
-            lambda: self._database.problem() is None,
-            lambda: f"{self.url} ne répond pas : {self._container.logs().decode()}",
-            timeout=60,
-        )
-
-    def _status(self) -> str:
-        self._container.reload()
-        return self._container.status
+        self._container = None
 
     @property
     def pid(self) -> int:
@@ -122,11 +108,19 @@ class Container:
         return self._container.attrs["State"]["Pid"]
 
     def start(self) -> None:
-        self._container.start()
-        self._wait_ready()
+        if self._container:
+            self._container.start()
+        else:
+            self._container = self._owner.start().get_wrapped_container()
+        wait_for(
+            lambda: self._database.problem() is None,
+            lambda: f"{self.url} ne répond pas : {self._container.logs().decode()}",
+            timeout=60,
+        )
 
     def stop(self) -> None:
-        if self._status() == "paused":
+        self._container.reload()
+        if self._container.status == "paused":
             self.thaw()
         self._container.stop()
 
@@ -146,7 +140,9 @@ class Container:
 
     def remove(self) -> None:
         self._owner.stop()
-        self._owner.get_docker_client().client.close()
+
+
+Private = Embedded | Container
 
 
 class EmbeddedStorage:
@@ -166,10 +162,11 @@ class EmbeddedStorage:
     def _open(self, kind: type[Database]) -> Iterator[Embedded]:
         with tempfile.TemporaryDirectory(prefix="tp7-", ignore_cleanup_errors=True) as folder:
             database = Embedded(kind, Path(folder))
+            database.start()
             try:
                 yield database
             finally:
-                database.remove()
+                database.stop()
 
 
 class ContainerStorage:
@@ -178,8 +175,10 @@ class ContainerStorage:
     description = f"conteneurs {REDIS_IMAGE} et {MONGO_IMAGE}"
 
     def redis(self) -> AbstractContextManager[Container]:
-        # Le journal d'écriture, comme databases.py : un Redis tué retrouve tout.
-        return self._open(RedisDatabase, REDIS_IMAGE, "redis-server --save '' --appendonly yes")
+        # Comme databases.py : un Redis tué retrouve tout. Le port publié n'est que sur 127.0.0.1 :
+        # la protection que Redis met contre les autres machines n'aurait fait que nous refuser.
+        command = "redis-server --save '' --appendonly yes --protected-mode no"
+        return self._open(RedisDatabase, REDIS_IMAGE, command)
 
     def mongo(self) -> AbstractContextManager[Container]:
         return self._open(MongoDatabase, MONGO_IMAGE, None)
@@ -188,6 +187,7 @@ class ContainerStorage:
     def _open(self, kind: type[Database], image: str, command: str | None) -> Iterator[Container]:
         database = Container(kind, image, command)
         try:
+            database.start()
             yield database
         finally:
             database.remove()
@@ -222,7 +222,8 @@ def engine_images() -> set[str] | None:
     """Les images qu'a déjà le moteur Docker, ou None s'il n'y en a pas qui réponde."""
     try:
         with closing(docker.from_env(timeout=10)) as engine:
-            return {tag for image in engine.images.list() for tag in image.tags}
+            tags = {tag for image in engine.images.list() for tag in image.tags}
+            return tags | {tag.removesuffix(":latest") for tag in tags}
     except docker.errors.DockerException:
         return None
     finally:
