@@ -261,10 +261,12 @@ async def send_history(websocket, redis, messages):
 
 
 async def copied_position(redis):
-    """Rend l'id du flux avant lequel tout est dans MongoDB."""
-    [group] = [one for one in await redis.xinfo_groups("room") if one["name"] == "history"]
-    pending = await redis.xpending("room", "history")
-    return pending["min"] or group["last-delivered-id"]
+    """Rend l'id du flux avant lequel tout est dans MongoDB ("-", le début, si rien n'y est)."""
+    for group in await redis.xinfo_groups("room"):
+        if group["name"] == "history":
+            pending = await redis.xpending("room", "history")
+            return pending["min"] or group["last-delivered-id"]
+    return "-"
 
 
 # --- Ce qu'on accepte et ce qu'on affiche ----------------------------------------------------
