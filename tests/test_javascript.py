@@ -208,6 +208,16 @@ def test_node_client_stops_on_ctrl_c(fake, echo_client):
     assert "Error" not in client.output
 
 
+def test_node_client_leaves_a_frozen_server(run, echo_client):
+    """Ctrl+C n'attend pas l'adieu d'un serveur qui ne répond plus."""
+    server = run(Server, "ws_i_1_server.py")
+    client = echo_client("127.0.0.1", server.port)
+    client.write("bonjour")
+    client.wait_line("Received")
+    server.send_signal(signal.SIGSTOP)
+    assert client.stop(signal.SIGINT) == 0
+
+
 def test_node_client_without_server(echo_client):
     """Sans serveur, le client Node dit en une phrase qui ne répond pas et sort avec 1."""
     with socket.socket() as unused:
@@ -613,13 +623,15 @@ def test_a_pseudo_keeps_its_colour(fake, profile):
         connection.send("\n".join(f"[10:00] {who} a dit : ok" for who in ("Léa", "Léo", "Léa")))
 
     server = fake(crowd)
-    colours = []
+    hues = []
     for pseudo in ("A", "B"):
         names = log(join(profile, server, pseudo)).locator("b")
         expect(names).to_have_text(["Léa", "Léo", "Léa"])
-        colours += names.evaluate_all("(all) => all.map((name) => getComputedStyle(name).color)")
-    assert len({*colours[0::3], *colours[2::3]}) == 1
-    assert colours[1] == colours[4] != colours[0]
+        colours = names.evaluate_all("(all) => all.map((name) => getComputedStyle(name).color)")
+        hues.append([float(re.match(r"oklch\(\S+ \S+ ([\d.]+)", colour)[1]) for colour in colours])
+    lea, leo, again = hues[0]
+    assert hues[0] == hues[1] and lea == again
+    assert 30 < abs(lea - leo) < 330, "deux pseudos voisins ont presque la même teinte"
 
 
 # --- La page pour tout le monde -----------------------------------------------------------------
