@@ -26,10 +26,10 @@ from pathlib import Path
 from uuid import UUID
 
 from dotenv import dotenv_values
-from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff, ExponentialBackoff
+from redis.exceptions import RedisError, ResponseError
 from websockets.asyncio.server import broadcast, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -219,9 +219,7 @@ async def chat(websocket, redis, ttl):
                 await catch_up(websocket, redis, session, position)
                 await relay(websocket, redis, session)
             finally:
-                with suppress(
-                    redis_errors.ResponseError
-                ):  # Redis refuse d'écrire : l'échéance fera partir
+                with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
                     await leave(redis, session, str(websocket.id))
         except Refused as refusal:
             code, reason = refusal.args
@@ -246,7 +244,7 @@ async def welcome(websocket, redis, ttl):
             raise Refused(4002, "session inconnue ou expirée")
     try:
         position = await enter(redis, session, pseudo, websocket, ttl)
-    except redis_errors.ResponseError as error:
+    except ResponseError as error:
         raise Refused(1008, "Redis refuse d'écrire, réessaie plus tard") from error
     if position is None:
         raise Refused(4003, "ce pseudo est déjà pris, choisis-en un autre")
@@ -283,7 +281,7 @@ async def relay(websocket, redis, session):
             number += 1
             try:
                 lost = await say(redis, session, str(websocket.id), number, text)
-            except redis_errors.ResponseError as error:
+            except ResponseError as error:
                 await websocket.send(f"Erreur : Redis refuse ton message ({error})")
                 continue
             if lost:
@@ -319,7 +317,7 @@ async def read_room(redis, server, tasks):
     while True:
         try:
             reply = await redis.xread({"room": server.position}, count=BATCH, block=2000)
-        except (redis_errors.ConnectionError, redis_errors.TimeoutError):
+        except RedisError:
             if not silent:
                 tell(server, "Redis ne répond plus, tes messages attendent")
             silent = True
@@ -349,11 +347,10 @@ def pass_on(entries, server, tasks):
                 broadcast([connection], "\n".join(others))
         if connection.transport.get_write_buffer_size() > MAX_UNREAD:
             tasks.create_task(dismiss(connection, 1013, "tu lis trop lentement"))
-    for _, entry in entries:
-        if entry["kind"] == "return":
-            for connection in here(server):
-                if str(connection.id) == entry["previous"]:
-                    tasks.create_task(dismiss(connection, 4001, "session reprise ailleurs"))
+    returns = {entry["previous"] for _, entry in entries if entry["kind"] == "return"}
+    for connection in server.connections if returns else ():
+        if str(connection.id) in returns:
+            tasks.create_task(dismiss(connection, 4001, "session reprise ailleurs"))
 
 
 def tell(server, sentence):
@@ -407,7 +404,7 @@ async def keep_presence(redis, server, tasks):
             on_time, renewed = clock() - renewed < 2 * RENEWAL, clock()
             if on_time:
                 await sweep(redis)
-        except redis_errors.ResponseError as error:
+        except ResponseError as error:
             print(f"Redis refuse d'écrire ({error}) : nouvel essai dans {RENEWAL} s.", flush=True)
 
 
@@ -444,9 +441,15 @@ async def connect_redis(url):
         async with Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as once:
             await once.ping()
         pool = BlockingConnectionPool.from_url(
-            url, max_connections=4, timeout=None, retry=patience, decode_responses=True
+            url,
+            max_connections=4,
+            timeout=None,
+            socket_timeout=5,
+            retry=patience,
+            decode_responses=True,
         )
-    except (redis_errors.RedisError, OSError, ValueError) as error:
+
+    except (RedisError, OSError, ValueError) as error:
         sys.exit(
             f"Redis ne répond pas à {url} ({error}) : lance « python databases.py » dans un autre"
             " terminal, ou corrige REDIS_URL."

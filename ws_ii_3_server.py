@@ -29,10 +29,10 @@ from dotenv import dotenv_values
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ReplaceOne
 from pymongo.errors import PyMongoError
-from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff, ExponentialBackoff
+from redis.exceptions import RedisError, ResponseError
 from websockets.asyncio.server import broadcast, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -171,10 +171,10 @@ async def copy_messages(redis, messages):
                 looked, entries = clock(), await abandoned_entries(redis)
             else:
                 entries = await fresh_entries(redis)
-        except (
-            redis_errors.ResponseError
-        ):  # le groupe n'existe pas encore, ou plus si Redis a tout perdu
-            await redis.xgroup_create("room", "history", "0", mkstream=True)
+        except ResponseError:  # pas encore de groupe, ou plus si Redis a tout perdu
+            with suppress(ResponseError):  # un autre serveur l'a créé entre-temps
+                await redis.xgroup_create("room", "history", "0", mkstream=True)
+            await asyncio.sleep(COPY_REST)
             continue
         said = [document(*entry) for entry in entries if entry[1]["kind"] == "say"]
         if said:
@@ -247,7 +247,7 @@ async def send_history(websocket, redis, messages):
             async for message in cursor.sort("order", -1).limit(HISTORY):
                 found[message["_id"]] = {"kind": "say", **message}
             limit = copied
-    except (PyMongoError, redis_errors.ResponseError, TimeoutError):
+    except (PyMongoError, ResponseError, TimeoutError):
         sentence = "Annonce : historique incomplet, MongoDB ne répond pas"
         warning = [f"{stamp(datetime.now())} {sentence}"]
     for entry_id, entry in await redis.xrevrange("room", position, limit, count=1000):
@@ -349,9 +349,7 @@ async def chat(websocket, redis, messages, ttl):
                 await catch_up(websocket, redis, session, position)
                 await relay(websocket, redis, session)
             finally:
-                with suppress(
-                    redis_errors.ResponseError
-                ):  # Redis refuse d'écrire : l'échéance fera partir
+                with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
                     await leave(redis, session, str(websocket.id))
         except Refused as refusal:
             code, reason = refusal.args
@@ -376,7 +374,7 @@ async def welcome(websocket, redis, ttl):
             raise Refused(4002, "session inconnue ou expirée")
     try:
         position = await enter(redis, session, pseudo, websocket, ttl)
-    except redis_errors.ResponseError as error:
+    except ResponseError as error:
         raise Refused(1008, "Redis refuse d'écrire, réessaie plus tard") from error
     if position is None:
         raise Refused(4003, "ce pseudo est déjà pris, choisis-en un autre")
@@ -413,7 +411,7 @@ async def relay(websocket, redis, session):
             number += 1
             try:
                 lost = await say(redis, session, str(websocket.id), number, text)
-            except redis_errors.ResponseError as error:
+            except ResponseError as error:
                 await websocket.send(f"Erreur : Redis refuse ton message ({error})")
                 continue
             if lost:
@@ -449,7 +447,7 @@ async def read_room(redis, server, tasks):
     while True:
         try:
             reply = await redis.xread({"room": server.position}, count=BATCH, block=2000)
-        except (redis_errors.ConnectionError, redis_errors.TimeoutError):
+        except RedisError:
             if not silent:
                 tell(server, "Redis ne répond plus, tes messages attendent")
             silent = True
@@ -479,11 +477,10 @@ def pass_on(entries, server, tasks):
                 broadcast([connection], "\n".join(others))
         if connection.transport.get_write_buffer_size() > MAX_UNREAD:
             tasks.create_task(dismiss(connection, 1013, "tu lis trop lentement"))
-    for _, entry in entries:
-        if entry["kind"] == "return":
-            for connection in here(server):
-                if str(connection.id) == entry["previous"]:
-                    tasks.create_task(dismiss(connection, 4001, "session reprise ailleurs"))
+    returns = {entry["previous"] for _, entry in entries if entry["kind"] == "return"}
+    for connection in server.connections if returns else ():
+        if str(connection.id) in returns:
+            tasks.create_task(dismiss(connection, 4001, "session reprise ailleurs"))
 
 
 def tell(server, sentence):
@@ -537,7 +534,7 @@ async def keep_presence(redis, server, tasks):
             on_time, renewed = clock() - renewed < 2 * RENEWAL, clock()
             if on_time:
                 await sweep(redis)
-        except redis_errors.ResponseError as error:
+        except ResponseError as error:
             print(f"Redis refuse d'écrire ({error}) : nouvel essai dans {RENEWAL} s.", flush=True)
 
 
@@ -574,9 +571,15 @@ async def connect_redis(url):
         async with Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as once:
             await once.ping()
         pool = BlockingConnectionPool.from_url(
-            url, max_connections=4, timeout=None, retry=patience, decode_responses=True
+            url,
+            max_connections=4,
+            timeout=None,
+            socket_timeout=5,
+            retry=patience,
+            decode_responses=True,
         )
-    except (redis_errors.RedisError, OSError, ValueError) as error:
+
+    except (RedisError, OSError, ValueError) as error:
         sys.exit(
             f"Redis ne répond pas à {url} ({error}) : lance « python databases.py » dans un autre"
             " terminal, ou corrige REDIS_URL."
