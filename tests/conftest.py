@@ -7,6 +7,8 @@ from support import storage as storages
 
 from databases import CannotStart
 
+pytest_plugins = ["grader.plugin"]
+
 STORAGE = pytest.StashKey[storages.Storage]()
 
 

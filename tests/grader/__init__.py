@@ -1,0 +1,1 @@
+"""Le correcteur : note n’importe quel rendu du TP, sans le modifier."""

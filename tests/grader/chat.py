@@ -1,0 +1,322 @@
+"""Étape I.3 : la chatroom. Jugée par ce que reçoivent des tiers, jamais par ce que voit l'auteur.
+
+Le serveur est piloté dans le dialecte du client de l'étudiant ; à défaut dans un dialecte connu ;
+à défaut par deux vrais clients de l'étudiant.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from grader.dialect import Dialect, Lesson, from_code, known, word
+from grader.launch import Ports, Served
+from grader.room import LATE, Guest, Person, Talk, converse, survive
+from grader.sandbox import until
+from grader.student import Student, tail
+from grader.verdict import Verdict, could_not_run, failed, not_reached, passed
+from grader.wire import REFUSED, Frame, Mock, text_of
+
+# Les erreurs qui, dans le code du serveur, sont des fautes quel que soit le dialecte.
+BUGS = ("NameError", "UnboundLocalError", "AttributeError", "IndentationError")
+SILENCE = 5  # secondes laissées à un client pour dire que le serveur est parti
+
+
+def candidates(student: Student, step: str, *lessons: Lesson | None) -> list[Dialect]:
+    """Les dialectes à essayer, du plus sûr au moins sûr, chacun une fois."""
+    found: list[Dialect] = []
+    if step in student.trusted:
+        found.append(student.trusted[step])
+    found += [lesson.dialect for lesson in lessons if lesson and lesson.dialect]
+    found += [d for s, d in student.trusted.items() if s != step]
+    if not any(dialect.source == "client" for dialect in found):
+        found += from_code(student.hand_in, f"{step}.server") + known()
+    unique: dict[str, Dialect] = {}
+    for dialect in found:
+        unique.setdefault(dialect.shown(), dialect)
+    return list(unique.values())
+
+
+def guests(served: Served, dialect: Dialect) -> Callable[[str], Awaitable[Guest]]:
+    """Ce qui fait entrer un client du correcteur dans ce dialecte."""
+    return lambda name: Guest(name, dialect=dialect).join(served.url)
+
+
+def people(student: Student, served: Served, role: str, lesson: Lesson):
+    """Ce qui fait entrer un vrai client de l'étudiant."""
+
+    async def newcomer(name: str) -> Person:
+        screen = await student.open(role, served.port, lesson.without)
+        return await Person(name, lesson).join(screen)
+
+    return newcomer
+
+
+async def drive(
+    student: Student,
+    step: str,
+    start: Callable[[], Awaitable[Served]],
+    client_role: str | None,
+    lesson: Lesson | None,
+    on_step=None,
+) -> tuple[Talk, Served, Dialect | None]:
+    """Trouve comment parler à ce serveur, et rend la conversation obtenue.
+
+    `start()` lance un serveur neuf. Le dernier lancé tourne encore au retour.
+    """
+    first: tuple[Talk, Served, Dialect] | None = None
+    tried = candidates(student, step, lesson)
+    for dialect in tried:
+        served = await start()
+        if not served.url:
+            return Talk(error="no_listen"), served, None
+        talk = await converse(guests(served, dialect), names(), texts(), on_step)
+        if talk.delivered:
+            student.trusted[step] = dialect
+            student.drives[step] = f"{dialect.source}: {dialect.shown()}"
+            return talk, served, dialect
+        if first is None or (not first[0].join and talk.join):
+            first = talk, served, dialect
+        if dialect.source == "client" and dialect is tried[-1]:
+            break
+        await student.launcher.end(served.program)
+    if client_role and lesson and lesson.connected and lesson.spoke:
+        served = await start()
+        newcomer = people(student, served, client_role, lesson)
+        talk = await converse(newcomer, names(), texts(), on_step)
+        if talk.delivered:
+            student.drives[step] = "end_to_end"
+            return talk, served, None
+        first = first or (talk, served, None)
+    student.drives[step] = f"{first[2].source}: {first[2].shown()}" if first[2] else "none"
+    return first
+
+
+def names() -> list[str]:
+    return [word() for _ in range(3)]
+
+
+def texts() -> list[str]:
+    return [word(4) for _ in range(6)]
+
+
+async def server(student: Student) -> dict[str, Verdict]:
+    """Le serveur de I.3."""
+    client_role = student.chat_client("i3")
+    lesson = await student.lesson_or_none(client_role) if client_role else None
+
+    async def start() -> Served:
+        return await student.launcher.server("i3.server", Ports())
+
+    served = await start()
+    if not served.url:
+        return {"i3.server.starts": failed("no_listen", output=tail(served.program))}
+    # Sonde sans WebSocket : certains serveurs ne se remettent pas d'un client qui part aussitôt.
+    await student.launcher.end(served.program)
+    talk, served, dialect = await drive(student, "i3", start, client_role, lesson)
+    verdicts = {"i3.server.starts": passed()}
+    if not talk.opened and not talk.delivered:
+        verdicts["i3.server.starts"] = failed(
+            "refused", error=talk.error, output=tail(served.program)
+        )
+        return verdicts
+    verdicts |= judge_talk(student, "i3.server", talk, served, dialect, lesson)
+    if talk.delivered:
+        verdicts["i3.server.abrupt"] = await _abrupt(student, start, dialect, client_role, lesson)
+        if talk.sample is not None and dialect:
+            student.samples["i3"] = (talk.sample, talk.names[2], talk.texts[0])
+    student.notice(verdicts, "i3.server", served.program)
+    return verdicts
+
+
+def judge_talk(
+    student: Student,
+    prefix: str,
+    talk: Talk,
+    served: Served,
+    dialect: Dialect | None,
+    lesson: Lesson | None,
+) -> dict[str, Verdict]:
+    """Les verdicts d'une conversation : message livré, auteur nommé, arrivée et départ annoncés."""
+    output = tail(served.program)
+    a_name, text = talk.names[2], talk.texts[0]
+    verdicts: dict[str, Verdict] = {}
+    came = " / ".join(talk.heard_message[:4])
+    # Un dialecte incertain ne permet pas de conclure, sauf si le serveur est fautif à coup sûr.
+    certain = dialect is None or dialect.source == "client" or any(b in output for b in BUGS)
+    if talk.delivered:
+        broadcast = passed()
+        if not talk.all_delivered:
+            broadcast.remarks.append(("not_all", {}))
+    elif certain:
+        broadcast = failed("not_delivered", message=text, came=came or "—", output=output)
+    else:
+        broadcast = could_not_run("unknown_dialect", output=output)
+    verdicts[f"{prefix}.broadcast"] = broadcast
+    if talk.delivered:
+        verdicts[f"{prefix}.pseudo"] = (
+            passed() if talk.named else failed("unnamed", pseudo=a_name, came=came)
+        )
+    for check, seen, heard in (
+        ("join", talk.join, talk.heard_join),
+        ("leave", talk.leave, talk.heard_leave),
+    ):
+        if seen:
+            verdict = passed(*([("unnamed", {})] if seen == "unnamed" else []))
+        elif talk.delivered or certain:
+            verdict = failed(f"no_{check}", pseudo=a_name, came=" / ".join(heard[:4]) or "—")
+        else:
+            verdict = not_reached("unknown_dialect_too")
+        verdicts[f"{prefix}.{check}"] = verdict
+    for verdict in verdicts.values():
+        verdict.messages = talk.messages
+    return verdicts
+
+
+async def _abrupt(student, start, dialect, client_role, lesson) -> Verdict:
+    served = await start()
+    newcomer = guests(served, dialect) if dialect else people(student, served, client_role, lesson)
+    alive, what = await survive(newcomer, names(), texts())
+    if alive:
+        return passed()
+    return failed("abrupt", what=what, output=tail(served.program))
+
+
+# --- Le client ------------------------------------------------------------------------------------
+
+
+async def client(student: Student) -> dict[str, Verdict]:
+    """Le client de I.3 : pseudo, envoi, réception pendant la saisie, fin du serveur."""
+    role = student.chat_client("i3")
+    lesson = await student.lesson(role)
+    output = lesson.output.strip()[-600:]
+    remarks = student.remarks(lesson)
+    verdicts = {}
+    if lesson.named:
+        verdicts["i3.client.pseudo"] = passed(*remarks)
+    elif not lesson.connected:
+        verdicts["i3.client.pseudo"] = failed("never_connected", output=output)
+    else:
+        sent = " / ".join(map(text_of, lesson.frames[:4])) or "—"
+        verdicts["i3.client.pseudo"] = failed("pseudo_not_sent", sent=sent, output=output)
+    if lesson.spoke:
+        verdicts["i3.client.sends"] = passed()
+    else:
+        typed = " / ".join(lesson.typed)
+        verdicts["i3.client.sends"] = failed("sent_nothing", typed=typed, output=output)
+    if lesson.connected:
+        verdicts |= await _listening(student, role, lesson)
+    student.notice(verdicts, role, None)
+    return verdicts
+
+
+async def _listening(student: Student, role: str, lesson: Lesson) -> dict[str, Verdict]:
+    """Ce que montre un client qui attend au clavier : un message, puis la fin du serveur."""
+    dialect = student.trusted.get("i3")
+    if dialect:
+        verdicts = await _listening_for_real(student, role, lesson, dialect)
+        if all(verdict.state == "passed" for verdict in verdicts.values()):
+            return verdicts
+    else:
+        verdicts = {}
+    again = await _listening_to_mock(student, role, lesson)
+    for check, verdict in again.items():
+        if check not in verdicts or verdict.state == "passed":
+            verdicts[check] = verdict
+    return verdicts
+
+
+async def _listening_for_real(student, role, lesson, dialect) -> dict[str, Verdict]:
+    """Avec le vrai serveur de l'étudiant."""
+    served = await student.launcher.server("i3.server", Ports())
+    screen = await student.open(role, served.port, lesson.without)
+    person = await Person(word(), lesson).join(screen)
+    text = word(4)
+    try:
+        other = await Guest(word(), dialect=dialect).join(served.url)
+        await other.say(text)
+    except REFUSED:
+        return {}
+    shown = await _seen(screen, text, LATE)
+    verdicts = {"i3.client.receives": _shown(shown, text, screen)}
+    await until(lambda: False, 0.1)
+    mark = len(screen.output)
+    served.program.send_signal(signal.SIGINT)
+    await until(lambda: not served.program.alive, 1)
+    await student.launcher.end(served.program)
+    verdicts["i3.client.serverdown"] = await _noticed(screen, mark)
+    await other.close()
+    await person.screen.end()
+    return verdicts
+
+
+async def _listening_to_mock(student, role, lesson) -> dict[str, Verdict]:
+    """Avec un faux serveur, qui parle comme un serveur de chat, de plusieurs façons."""
+    verdicts: dict[str, Verdict] = {}
+    for persona in range(3):
+        text, reply = word(4), None
+        if persona:
+            reply = lambda visit, frame: ["Bienvenue"]  # noqa: E731
+        async with Mock(reply) as mock:
+            screen = await student.open(role, mock.port, lesson.without)
+            screen.heard = mock.heard
+            await Person(word(), lesson).join(screen)
+            await until(lambda: mock.visits, 3)
+            shown = None
+            for frame in incoming(student, text, binary=persona == 2):
+                await mock.send(frame)
+                shown = await _seen(screen, text, 0.8)
+                if shown or not screen.alive:
+                    break
+            verdict = _shown(shown, text, screen)
+            if "i3.client.receives" not in verdicts or verdict.state == "passed":
+                verdicts["i3.client.receives"] = verdict
+            if screen.alive:
+                await asyncio.sleep(0.1)
+                mark = len(screen.output)
+                await mock.leave()
+                verdict = await _noticed(screen, mark)
+                if "i3.client.serverdown" not in verdicts or verdict.state == "passed":
+                    verdicts["i3.client.serverdown"] = verdict
+            await screen.end()
+        if verdicts["i3.client.receives"].state == "passed" and shown:
+            break
+    return verdicts
+
+
+def incoming(student: Student, text: str, binary: bool) -> list[Frame]:
+    """Ce qu'un serveur de chat enverrait ; d'abord comme celui de l'étudiant s'il marche."""
+    frames: list[Frame] = []
+    if "i3" in student.samples:
+        frame, pseudo, old = student.samples["i3"]
+        swapped = text_of(frame).replace(old, text)
+        frames.append(swapped.encode() if isinstance(frame, bytes) else swapped)
+    line = f"[12:00] Zoe a dit : {text}"
+    frames += [
+        line,
+        f'{{"type": "message", "pseudo": "Zoe", "user": "Zoe", "from": "Zoe", "message": "{text}", '
+        f'"content": "{text}", "text": "{text}", "msg": "{text}", "data": "{text}"}}',
+    ]
+    if binary:
+        frames = [f.encode() if isinstance(f, str) else f for f in frames]
+    return frames
+
+
+async def _seen(screen, text: str, seconds: float) -> bool:
+    """Attend que ce texte soit à l'écran, tant que le programme vit."""
+    await until(lambda: text in screen.output or not screen.alive, seconds)
+    return text in screen.output
+
+
+def _shown(shown, text: str, screen) -> Verdict:
+    return passed() if shown else failed("not_shown_waiting", message=text, output=tail(screen))
+
+
+async def _noticed(screen, mark: int) -> Verdict:
+    """Le serveur vient de s'arrêter : le client le dit ou s'en va."""
+
+    def said() -> bool:
+        return not screen.alive or len(screen.output[mark:].strip()) > 2
+
+    if await until(said, SILENCE):
+        return passed()
+    return failed("mute", seconds=str(SILENCE), output=tail(screen))

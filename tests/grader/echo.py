@@ -1,0 +1,155 @@
+"""Étapes I.1 et I.2 : un serveur et ses clients, pour un premier échange."""
+
+import re
+
+from grader.dialect import choose, word
+from grader.launch import Ports, Served
+from grader.sandbox import until
+from grader.student import Student, tail
+from grader.verdict import Verdict, failed, passed
+from grader.wire import REFUSED, Frame, Link, Mock, Visit, mentions, text_of
+
+ANSWER = 3  # secondes pour une réponse
+HELLO = r"hello\s+client\s*!\s*received\s*:?\s*[\"'«“‘]?\s*{}"
+
+
+async def server(student: Student) -> dict[str, Verdict]:
+    """Le serveur de I.1 : un message, puis un autre client, puis une coupure et un autre."""
+    served = await student.launcher.server("i1.server", Ports())
+    verdicts = await _exchange(student, served, binary=False)
+    if verdicts.get("i1.server.reply") and verdicts["i1.server.reply"].state == "failed":
+        other = await student.launcher.server("i1.server", Ports())
+        again = await _exchange(student, other, binary=True)
+        if again["i1.server.reply"].state == "passed":
+            again["i1.server.reply"].remarks.append(("binary_only", {}))
+            return again
+    return verdicts
+
+
+async def _exchange(student: Student, served: Served, binary: bool) -> dict[str, Verdict]:
+    if not served.url:
+        return {"i1.server.starts": failed("no_listen", output=tail(served.program))}
+    link, error = await first_link(served)
+    if link is None:
+        came = failed("refused", error=error, output=tail(served.program))
+        return {"i1.server.starts": came}
+    verdicts = {"i1.server.starts": passed()}
+    await link.settle(0.3, 1)
+    first, second = word(4), word(4)
+    answers = await _ask(link, first, binary)
+    verdicts["i1.server.reply"] = (
+        passed() if answers else failed("no_answer", message=first, output=tail(served.program))
+    )
+    if answers:
+        got = " / ".join(map(text_of, answers))
+        echoed = any(mentions(frame, first) for frame in answers)
+        verdicts["i1.server.echo"] = passed() if echoed else failed("answered", answer=got)
+        hello = re.search(HELLO.format(first), got, re.I)
+        verdicts["i1.server.hello"] = passed() if hello else failed("answered", answer=got)
+        if not await _ask(link, second, binary, 1):
+            verdicts["i1.server.reply"].remarks.append(("one_message", {}))
+    verdicts["i1.server.next"] = await _next(served, link, binary)
+    return verdicts
+
+
+async def first_link(served: Served) -> tuple[Link | None, str]:
+    """La première connexion acceptée, ou pourquoi aucune ne l'a été."""
+    error = ""
+    for url in served.urls:
+        try:
+            return await Link("client").open(url), ""
+        except REFUSED as problem:
+            error = f"{type(problem).__name__}: {problem}"
+    return None, error
+
+
+async def _ask(link: Link, text: str, binary: bool, seconds: float = ANSWER) -> list[Frame]:
+    """Envoie un texte et rend ce qui est venu en réponse."""
+    mark = len(link.frames)
+    await link.send(text.encode() if binary else text)
+    if await until(lambda: link.after(mark) or link.closed, seconds):
+        await link.wait(text, 0.3, mark)
+    return link.after(mark)
+
+
+async def _next(served: Served, link: Link, binary: bool) -> Verdict:
+    """Le client s'en va poliment, un autre est servi ; coupé net, un autre l'est encore."""
+    for leave, how in ((Link.close, "next_closed"), (Link.cut, "next_cut")):
+        await leave(link)
+        try:
+            link = await Link("suivant").open(served.url)
+        except REFUSED as error:
+            return failed(how, error=str(error), output=tail(served.program))
+        await link.settle(0.1, 0.5)
+        if not await _ask(link, word(4), binary):
+            return failed(how, error="", output=tail(served.program))
+    await link.close()
+    return passed()
+
+
+async def client(student: Student, check: str, *roles: str) -> dict[str, Verdict]:
+    """Un client d'écho (`check` : "i1.client" ou "i2.client"), dans la première forme qui marche.
+
+    `roles` : les scripts candidats ; le meilleur résultat est gardé.
+    """
+    best: dict[str, Verdict] = {}
+    for role in roles:
+        if role not in student.hand_in.scripts:
+            continue
+        for greeting in ([], ["Bienvenue !"]):
+            verdicts = await _client(student, check, role, greeting)
+            if _score(verdicts) > _score(best) or not best:
+                best = verdicts
+            if _score(best) == 3 or not (greeting or _score(best) == 1):
+                break
+        if _score(best) == 3:
+            break
+    return best
+
+
+def _score(verdicts: dict[str, Verdict]) -> int:
+    return sum(verdict.state == "passed" for verdict in verdicts.values())
+
+
+async def _client(student: Student, check: str, role: str, greeting: list) -> dict[str, Verdict]:
+    reply = word(5)
+
+    def answer(visit: Visit, frame: Frame) -> list[Frame]:
+        text = f'Hello client ! Received "{text_of(frame)}" {reply}'
+        return [text.encode() if isinstance(frame, bytes) else text]
+
+    pseudo, texts, typed = word(), [word(4) for _ in range(6)], []
+    async with Mock(answer, greeting) as mock:
+        screen = await student.open(role, mock.port)
+        screen.heard = mock.heard
+        await screen.quiet()
+        said = ""
+        for _ in range(6):
+            if said or (not screen.alive and not mock.visits):
+                break
+            text = choose(screen.output, pseudo, mock, typed, texts)
+            typed.append(text)
+            await screen.tell(text)
+            await until(lambda t=text: mock.heard(t) or not screen.alive, 1.5)
+            said = next((t for t in typed if mock.heard(t)), "")
+        shows = await until(lambda: reply in screen.output, 3 if mock.frames else 0.1)
+        output = tail(screen)
+        await screen.end()
+    remarks = student.remarks(screen)
+    verdicts = {}
+    if mock.visits:
+        verdicts[f"{check}.connects"] = passed(*remarks)
+    else:
+        verdicts[f"{check}.connects"] = failed("never_connected", output=output)
+    if said:
+        verdicts[f"{check}.sends"] = passed()
+    elif mock.frames:
+        sent = " / ".join(map(text_of, mock.frames[:3]))
+        verdicts[f"{check}.sends"] = failed("sent_other", typed=" / ".join(typed), sent=sent)
+    else:
+        verdicts[f"{check}.sends"] = failed("sent_nothing", typed=" / ".join(typed), output=output)
+    if shows:
+        verdicts[f"{check}.prints"] = passed()
+    else:
+        verdicts[f"{check}.prints"] = failed("not_shown", answer=reply, output=output)
+    return verdicts

@@ -1,0 +1,208 @@
+"""Un rendu : où sont ses scripts, avec quel Python, et ce que leur lecture apprend sans les lancer.
+
+Rien ici n'exécute ni n'importe le moindre fichier d'un rendu.
+"""
+
+import ast
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from grader.sandbox import MAX_FILE, NOT_COPIED
+
+ROLES = {
+    "i1.server": ("i", 1, "server", ".py"),
+    "i1.client": ("i", 1, "client", ".py"),
+    "i2.client.js": ("i", 2, "client", ".js"),
+    "i2.client.html": ("i", 2, "client", ".html"),
+    "i3.server": ("i", 3, "server", ".py"),
+    "i3.client": ("i", 3, "client", ".py"),
+    "i3.client.js": ("i", 3, "client", ".js"),
+    "i3.client.html": ("i", 3, "client", ".html"),
+    "ii2.server": ("ii", 2, "server", ".py"),
+    "ii2.client": ("ii", 2, "client", ".py"),
+    "ii3.server": ("ii", 3, "server", ".py"),
+    "ii3.client": ("ii", 3, "client", ".py"),
+}
+SUFFIXES = {".py": ".py", ".js": ".js", ".mjs": ".js", ".cjs": ".js", ".html": ".html",
+            ".htm": ".html"}  # fmt: skip
+SKIPPED = NOT_COPIED | {"node_modules", "tests", "rendus", "bench"}
+STEP = re.compile(
+    r"(?<![a-z0-9])(i{1,2})[\W_]*([1-3])(?![0-9])|ws[\W_]*([12])[\W_]+([1-3])(?![0-9])"
+)
+SERVER, CLIENT = re.compile(r"serv(?:er|eur|e?r)|srv"), re.compile(r"client|clt|page|index")
+
+
+def role_of(path: Path) -> tuple[str, int, str, str] | None:
+    """L'étape, le rôle et la sorte d'un fichier, d'après son nom puis celui de ses dossiers."""
+    suffix = SUFFIXES.get(path.suffix.lower())
+    if suffix is None:
+        return None
+    name = path.with_suffix("").name.lower()
+    folders = "/".join(path.parts[:-1]).lower()
+    steps = [m for text in (name, f"{folders}/{name}") for m in STEP.finditer(text)]
+    if not steps:
+        return None
+    step = steps[0]
+    part = step[1] or "i" * int(step[3])
+    for text in (name, folders):
+        if SERVER.search(text):
+            return part, int(step[2] or step[4]), "server", suffix
+        if CLIENT.search(text):
+            return part, int(step[2] or step[4]), "client", suffix
+    return (part, int(step[2] or step[4]), "client", suffix) if suffix == ".html" else None
+
+
+@dataclass
+class HandIn:
+    """Le dossier d'un étudiant. `scripts` : rôle -> chemin relatif du fichier qui le tient."""
+
+    folder: Path
+    scripts: dict[str, Path] = field(init=False)
+
+    def __post_init__(self):
+        self.folder = self.folder.resolve()
+        self.scripts = {}
+        for path in sorted(self._files(), key=self._rank):
+            role = role_of(path)
+            for wanted, key in ROLES.items():
+                if role == key:
+                    self.scripts.setdefault(wanted, path)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name or str(self.folder)
+
+    def _files(self) -> list[Path]:
+        found = []
+        for base, folders, names in os.walk(self.folder):
+            folders[:] = [f for f in folders if f not in SKIPPED and not f.startswith(".")]
+            relative = Path(base).relative_to(self.folder)
+            if len(relative.parts) < 6:
+                found += [relative / name for name in names if not name.startswith((".", "test_"))]
+        return [path for path in found if not (self.folder / path).is_symlink()]
+
+    def _rank(self, path: Path) -> tuple:
+        """Le nom exact de l'énoncé d'abord, puis le plus près de la racine, puis le plus court."""
+        exact = re.fullmatch(r"ws_(i|ii)_[123]_(server|client)", path.stem.lower()) is None
+        return exact, len(path.parts), len(path.name), str(path)
+
+    def code(self, role: str) -> "Code | None":
+        path = self.scripts.get(role)
+        return Code(self.folder / path) if path else None
+
+
+class Code:
+    """Un script lu, jamais lancé : sa syntaxe, ses imports, ses erreurs reconnaissables."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @cached_property
+    def text(self) -> str:
+        try:
+            return self.path.read_bytes()[:MAX_FILE].decode("utf-8-sig", "replace")
+        except OSError:
+            return ""
+
+    @cached_property
+    def tree(self) -> ast.Module | None:
+        return parse(self.text)
+
+    def constants(self) -> list[str]:
+        """Les chaînes écrites dans le code, sans les docstrings."""
+        if not self.tree:
+            return []
+        docs = {
+            node.value
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        }
+        return [
+            node.value
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docs
+        ]
+
+    @cached_property
+    def imports(self) -> list[tuple[str, str | None]]:
+        """Les (module, nom) importés."""
+        found: list[tuple[str, str | None]] = []
+        for node in ast.walk(self.tree) if self.tree else ():
+            if isinstance(node, ast.Import):
+                found += [(alias.name, None) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found += [(node.module, alias.name) for alias in node.names]
+        return found
+
+    def suits(self, python: str) -> bool:
+        """Vrai si ce Python comprend le fichier et a les noms qu'il prend à la bibliothèque."""
+        if python == sys.executable:
+            return self.tree is not None and not self._absent_names()
+        asked = ";".join(
+            [
+                "import ast,importlib,sys",
+                "ast.parse(open(sys.argv[1],'rb').read())",
+                *(
+                    f"getattr(importlib.import_module({module!r}),{name!r})"
+                    for module, name in self._absent_names()
+                ),
+            ]
+        )
+        command = [python, "-I", "-W", "ignore", "-c", asked, str(self.path)]
+        try:
+            return subprocess.run(command, capture_output=True, timeout=20).returncode == 0
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+
+    def _absent_names(self) -> list[tuple[str, str]]:
+        """Ce que le fichier prend à la bibliothèque standard et que ce Python n'a pas."""
+        missing = []
+        for module, name in self.imports:
+            top = module.partition(".")[0]
+            if name and name != "*" and top in sys.stdlib_module_names:
+                try:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        known = importlib.import_module(module)
+                    if not hasattr(known, name) and not importlib.util.find_spec(
+                        f"{module}.{name}"
+                    ):
+                        missing.append((module, name))
+                except Exception:  # un module qui n'est pas un paquet, ou propre à Windows
+                    missing.append((module, name))
+        return missing
+
+
+def parse(text: str) -> ast.Module | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def python_for(code: Code) -> tuple[str, bool]:
+    """Le Python qui convient à un script : celui-ci, sinon un plus récent trouvé sur la machine.
+
+    Rend (chemin, convient) ; si aucun ne convient, le nôtre et False.
+    """
+    if code.suits(sys.executable):
+        return sys.executable, True
+    for minor in range(sys.version_info.minor + 1, 20):
+        for place in (shutil.which(f"python3.{minor}"), *_pyenv(minor)):
+            if place and code.suits(place):
+                return place, True
+    return sys.executable, False
+
+
+def _pyenv(minor: int) -> list[str]:
+    return [str(path) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")]

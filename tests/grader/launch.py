@@ -1,0 +1,240 @@
+"""Lancer un script d'étudiant tel quel : son Python, ses arguments, son dossier de travail."""
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grader.handin import Code, HandIn, python_for
+from grader.sandbox import Program, Scratch, until
+
+GUEST = Path(__file__).parent / "guest"
+ROOT = Path(__file__).resolve().parents[2]
+START = 10  # secondes pour qu'un serveur écoute
+# Ce que l'on essaie quand un script réclame des arguments ou ne trouve pas son fichier.
+ARGUMENTS = (
+    ["127.0.0.1", "8888"],
+    ["ws://127.0.0.1:8888"],
+    ["127.0.0.1:8888"],
+    ["8888"],
+    ["-a", "127.0.0.1", "-p", "8888"],
+    ["--host", "127.0.0.1", "--port", "8888"],
+)
+WANTS_ARGUMENTS = re.compile(
+    r"usage|sys\.argv|IndexError: list index out of range|arguments? are required|argument", re.I
+)
+MISSING_PACKAGE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+MISSING_NODE = re.compile(r"Cannot find (?:module|package) '([^'./][^']*)'")
+
+
+class CouldNotRun(Exception):
+    """Notre machine empêche de juger : la raison est une clé de phrase et ses paramètres."""
+
+    def __init__(self, key: str, **params: str):
+        super().__init__(key)
+        self.key, self.params = key, params
+
+
+@dataclass
+class Recipe:
+    """Comment lancer un script : appris la première fois, réutilisé ensuite."""
+
+    arguments: list[str] = field(default_factory=list)
+    at_root: bool = False
+    without: tuple[str, ...] = ()
+
+
+@dataclass
+class Ports:
+    """Où le calque envoie les connexions de ce programme."""
+
+    server: int = 0
+    redis: int = 0
+    mongo: int = 0
+
+    def environment(self) -> dict[str, str]:
+        return {f"TP7_{kind.upper()}_PORT": str(port) for kind, port in vars(self).items()}
+
+    def allowed(self) -> tuple[int, ...]:
+        return tuple(port for port in vars(self).values() if port)
+
+
+class Launcher:
+    """Lance les scripts d'un rendu, chacun dans une copie neuve, et ramasse tout à la fin."""
+
+    def __init__(self, hand_in: HandIn):
+        self.hand_in = hand_in
+        self.recipes: dict[str, Recipe] = {}
+        self.pythons: dict[str, tuple[str, bool]] = {}
+        self._running: list[Program] = []
+
+    def python(self, role: str) -> str:
+        """Le Python de ce script ; lève CouldNotRun s'il en faut un plus récent qu'ici."""
+        code = self.hand_in.code(role)
+        if role not in self.pythons:
+            self.pythons[role] = python_for(code)
+        path, suits = self.pythons[role]
+        if not suits and needs_newer(code):
+            raise CouldNotRun("newer_python", script=code.path.name)
+        return path
+
+    async def run(self, role: str, ports: Ports, *, terminal: bool = True) -> Program:
+        """Lance le script de ce rôle dans une copie neuve du rendu."""
+        recipe = self.recipes.setdefault(role, Recipe())
+        scratch = Scratch(self.hand_in.folder, recipe.without)
+        script = scratch.work / self.hand_in.scripts[role]
+        if role.endswith(".js"):
+            command, environment = self._node(script, scratch)
+        else:
+            command, environment = self._python(role, script)
+        folder = scratch.work if recipe.at_root else script.parent
+        program = Program([*command, *recipe.arguments], scratch, folder)
+        program.end = lambda: self.end(program)
+        self._running.append(program)
+        return await program.start(
+            terminal=terminal,
+            limit_memory=not role.endswith(".js"),
+            ports=ports.allowed(),
+            **environment,
+            **ports.environment(),
+        )
+
+    def _python(self, role: str, script: Path) -> tuple[list[str], dict[str, str]]:
+        python = self.python(role)
+        places = [str(GUEST / "python")]
+        if python != sys.executable:  # les paquets de ce Python-ci, en Python pur, lui suffisent
+            places.append(sysconfig.get_path("purelib"))
+        return [python, str(script)], {"PYTHONPATH": ":".join(places)}
+
+    def _node(self, script: Path, scratch: Scratch) -> tuple[list[str], dict[str, str]]:
+        node = shutil.which("node")
+        if not node:
+            raise CouldNotRun("no_node")
+        modules = scratch.work / "node_modules"
+        ours = ROOT / "node_modules" / "ws"
+        if not (modules / "ws").exists():
+            if not ours.exists():
+                raise CouldNotRun("no_ws")
+            modules.mkdir(exist_ok=True)
+            # Node ne cherche les paquets d'un module ES qu'à côté de lui : NODE_PATH ne suffit pas.
+            (modules / "ws").symlink_to(ours)
+        options = ["--require", str(GUEST / "node" / "preload.cjs"), "--max-old-space-size=300"]
+        if node_major(node) in (20, 21):
+            options.append("--experimental-websocket")
+        return [node, *options, str(script)], {"NODE_NO_WARNINGS": "1"}
+
+    async def server(self, role: str, ports: Ports) -> "Served":
+        """Lance un serveur et attend qu'il écoute, en essayant au besoin arguments et dossier."""
+        program = await self.run(role, ports)
+        if await self._listening(program):
+            return Served(program)
+        for recipe in self._other_recipes(role, program):
+            await self.end(program)
+            self.recipes[role] = recipe
+            program = await self.run(role, ports)
+            if await self._listening(program):
+                return Served(program)
+        self._blame_us(program)
+        return Served(program)
+
+    async def _listening(self, program: Program) -> bool:
+        await until(lambda: program.noted("listen") or not program.alive, START)
+        return bool(program.noted("listen"))
+
+    def _other_recipes(self, role: str, program: Program) -> list[Recipe]:
+        """Les façons de lancer qui valent un essai, vu la façon dont le script vient de finir."""
+        recipes = []
+        if program.alive:
+            return recipes
+        if "FileNotFoundError" in program.output or "No such file" in program.output:
+            recipes.append(Recipe(at_root=True))
+        if WANTS_ARGUMENTS.search(program.output):
+            recipes += [Recipe(arguments=list(arguments)) for arguments in ARGUMENTS]
+        return recipes
+
+    async def client(
+        self, role: str, ports: Ports, *, terminal: bool = True, without: tuple[str, ...] = ()
+    ) -> Program:
+        """Lance un client, en essayant au besoin arguments et dossier tant qu'il finit mal.
+
+        `without` : les fichiers d'une exécution d'avant, que l'on ne copie pas.
+        """
+        self.recipes.setdefault(role, Recipe()).without = without
+        program = await self.run(role, ports, terminal=terminal)
+        await self._started(program)
+        for recipe in self._other_recipes(role, program):
+            if program.alive or program.connected:
+                break
+            await self.end(program)
+            self.recipes[role] = recipe
+            program = await self.run(role, ports, terminal=terminal)
+            await self._started(program)
+        if not program.alive and not program.connected:
+            self._blame_us(program)
+        return program
+
+    async def _started(self, program: Program) -> None:
+        """Un client qui démarre finit, se connecte, ou écrit sa première question."""
+        await until(lambda: not program.alive or program.connected or program.output.strip(), START)
+
+    def _blame_us(self, program: Program) -> None:
+        """Lève CouldNotRun si l'échec vient d'un paquet que cette machine n'a pas."""
+        if found := MISSING_PACKAGE.search(program.output):
+            package = found[1].partition(".")[0]
+            if package not in sys.stdlib_module_names:
+                raise CouldNotRun("no_package", package=package)
+        if found := MISSING_NODE.search(program.output):
+            raise CouldNotRun("no_node_package", package=found[1])
+
+    async def end(self, program: Program) -> None:
+        """Arrête un programme et jette sa copie."""
+        if program in self._running:
+            self._running.remove(program)
+            await program.stop()
+            program.scratch.remove()
+
+    async def end_all(self) -> None:
+        for program in list(self._running):
+            await self.end(program)
+
+
+@dataclass
+class Served:
+    """Un serveur lancé ; `url` est vide s'il n'a jamais écouté."""
+
+    program: Program
+
+    @property
+    def url(self) -> str:
+        return next(iter(self.urls), "")
+
+    @property
+    def urls(self) -> list[str]:
+        listens = self.program.noted("listen")
+        hosts = (("[::1]" if ":" in e["host"] else "127.0.0.1", e["port"]) for e in listens)
+        return [f"ws://{host}:{port}" for host, port in hosts]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2] or 0)
+
+
+def needs_newer(code: Code) -> bool:
+    """Vrai si l'échec de lecture a tout l'air d'une syntaxe plus récente, pas d'une faute."""
+    if code.tree is not None:
+        return True  # la syntaxe est bonne : c'est un nom de la bibliothèque qui manque
+    try:
+        compile(code.text, code.path.name, "exec")
+    except SyntaxError as error:
+        return "f-string" in (error.msg or "") or "multiple exception types" in (error.msg or "")
+    except (ValueError, RecursionError, MemoryError):
+        pass
+    return False
+
+
+def node_major(node: str) -> int:
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20)
+    return int(re.sub(r"\D.*", "", version.stdout.lstrip("v")) or 0)

@@ -1,0 +1,135 @@
+"""Les fautes que l'on reconnaît : chacune mène à une question qui aide mieux qu'un corrigé.
+
+Une faute reconnue n'a jamais fait échouer personne : elle explique un échec déjà constaté.
+"""
+
+import ast
+import re
+
+from grader.handin import Code
+
+Mistake = tuple[str, dict]
+
+
+def recognise(code: Code | None, check: str, output: str, events: list[dict]) -> Mistake | None:
+    """La faute la plus probable derrière l'échec de `check`, ou None.
+
+    `output` est ce que le programme a écrit, `events` ce que le calque a noté.
+    """
+    if code is None:
+        return None
+    kind = check.rpartition(".")[2]
+    for finder, checks in FINDERS:
+        if checks is None or kind in checks:
+            if found := finder(code, output, events):
+                return found
+    return None
+
+
+def syntax(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    if code.tree is None and (found := re.search(r"line (\d+)\s*\n[\s\S]*?(\w*Error: .+)", output)):
+        return "syntax", {"line": found[1], "error": found[2]}
+    return None
+
+
+def unawaited(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """Le calque a vu mourir une coroutine que personne n'attendait."""
+    for event in events:
+        if event.get("event") == "unawaited" and event.get("line"):
+            return "unawaited", {"name": event["name"], "line": str(event["line"])}
+    return None
+
+
+def traceback(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """La dernière erreur partie d'une ligne du script."""
+    pattern = rf'{re.escape(code.path.name)}", line (\d+)'
+    lines = re.findall(pattern, output)
+    errors = re.findall(r"^(\w+(?:Error|Exception)): ?(.*)$", output, re.M)
+    if not lines or not errors:
+        return None
+    name, text = errors[-1]
+    if "path" in text and "missing" in text:
+        return "path", {"line": lines[-1]}
+    if "'NoneType' object has no attribute 'decode'" in text:
+        return "none_decode", {"line": lines[-1]}
+    if re.search(r"'(bytes|str)' object has no attribute 'send'", text):
+        return "send_on_key", {"line": lines[-1]}
+    return "traceback", {"line": lines[-1], "error": f"{name}: {text}"}
+
+
+def empty_end(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """`if message == b""` ou `if not message` : la fin d'une connexion TCP, pas WebSocket."""
+    for node in ast.walk(code.tree) if code.tree else ():
+        if isinstance(node, ast.Compare):
+            values = [node.left, *node.comparators]
+            if any(isinstance(v, ast.Constant) and v.value in ("", b"") for v in values):
+                return "empty_end", {"line": str(node.lineno)}
+        if isinstance(node, ast.If | ast.While) and isinstance(node.test, ast.UnaryOp):
+            operand = node.test.operand
+            if isinstance(node.test.op, ast.Not) and isinstance(operand, ast.Name):
+                if operand.id.lower() in ("data", "message", "msg", "rep", "line", "received"):
+                    return "empty_end", {"line": str(node.lineno)}
+    return None
+
+
+def blocking_input(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """`input()` dans une coroutine : tout s'arrête pendant la saisie."""
+    for function in ast.walk(code.tree) if code.tree else ():
+        if isinstance(function, ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "input":
+                    return "blocking_input", {"line": str(node.lineno)}
+    if "prompt(" in code.text:
+        line = code.text[: code.text.index("prompt(")].count("\n") + 1
+        return "blocking_input", {"line": str(line)}
+    return None
+
+
+def bytes_and_str(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """Des clés de Redis (des octets) comparées à des chaînes."""
+    if code.tree and "redis" in code.text and "decode" not in code.text:
+        return "bytes", {}
+    return None
+
+
+def dead_socket(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """Rien n'ôte du registre celui qui part."""
+    removers = ("remove", "discard", "pop", "popitem", "clear")
+    for node in ast.walk(code.tree) if code.tree else ():
+        if isinstance(node, ast.Delete) or getattr(node, "attr", "") in removers:
+            return None
+    return ("dead_socket", {}) if code.tree else None
+
+
+def never_removed(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    words = ("delete", "hdel", "srem", "zrem", "lrem", "unlink", "expire", "getdel")
+    if code.tree and not any(word in code.text for word in words):
+        return "never_removed", {}
+    return None
+
+
+def unused_redis(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    imported = any(module.partition(".")[0] == "redis" for module, _ in code.imports)
+    return ("unused_import", {}) if imported else None
+
+
+def one_message(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """Ni boucle ni `async for` autour de `recv`."""
+    for node in ast.walk(code.tree) if code.tree else ():
+        if isinstance(node, ast.While | ast.AsyncFor | ast.For):
+            return None
+    return ("one_message", {}) if code.tree else None
+
+
+FINDERS = (
+    (syntax, None),
+    (unawaited, None),
+    (traceback, None),
+    (blocking_input, ("receives", "serverdown")),
+    (unused_redis, ("redis",)),
+    (never_removed, ("remove",)),
+    (bytes_and_str, ("chat",)),
+    (dead_socket, ("abrupt",)),
+    (empty_end, ("leave", "abrupt", "next", "remove")),
+    (one_message, ("next", "broadcast")),
+)

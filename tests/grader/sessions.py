@@ -1,0 +1,220 @@
+"""Étapes II.2 et II.3 : ce qui est écrit dans Redis et MongoDB, et ce que le programme retient."""
+
+import asyncio
+
+from grader.bases import (
+    MongoWatch,
+    RedisWatch,
+    Snapshot,
+    appeared,
+    fresh_mongo,
+    fresh_redis,
+    gone_or_changed,
+    shown,
+)
+from grader.chat import candidates, drive, guests, names, texts
+from grader.launch import Ports, Served
+from grader.room import LATE, Talk
+from grader.sandbox import until
+from grader.student import Student, tail
+from grader.verdict import Verdict, could_not_run, failed, passed
+from grader.wire import REFUSED
+
+WRITES = 2  # secondes pour qu'une arrivée ou un départ se lise dans la base
+
+
+class Photographer:
+    """Photographie Redis avant et après une arrivée, puis après un départ."""
+
+    def __init__(self, student: Student):
+        self.student = student
+        self.served: Served | None = None
+        self.watch: RedisWatch | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        self.before: Snapshot = {}
+        self.arrived: Snapshot = {}
+        self.footprint: list[tuple] = []
+        self.changed: list[tuple] = []
+        self.registries: dict | None = None
+
+    async def on_step(self, step: str, names: list[str]) -> None:
+        if step == "before_arrival":
+            self.forget()
+            self.before = await self.watch.snapshot()
+        elif step == "arrival":
+            await self._poll(self._arrival)
+            self.registries = await self.served.program.ask({"pseudos": names})
+            self.arrived = await self.watch.snapshot()
+        elif step == "departure":
+            await self._poll(self._departure)
+
+    async def _poll(self, look) -> None:
+        for _ in range(WRITES * 20):
+            if await look():
+                return
+            await asyncio.sleep(0.05)
+
+    async def _arrival(self) -> bool:
+        self.footprint = appeared(self.before, await self.watch.snapshot())
+        return bool(self.footprint)
+
+    async def _departure(self) -> bool:
+        self.changed = gone_or_changed(self.footprint, self.arrived, await self.watch.snapshot())
+        return bool(self.changed)
+
+
+async def redis_server(student: Student) -> dict[str, Verdict]:
+    """Le serveur de II.2."""
+    role = student.chat_client("ii2") or student.chat_client("i3")
+    lesson = await student.lesson_or_none(role) if role else None
+    photographer = Photographer(student)
+    watches: list[RedisWatch] = []
+    boxes = []
+
+    async def start() -> Served:
+        box = fresh_redis()
+        watch = await box.__aenter__()
+        boxes.append(box)
+        watches.append(watch)
+        served = await student.launcher.server("ii2.server", Ports(redis=watch.port))
+        photographer.served, photographer.watch = served, watch
+        return served
+
+    try:
+        talk, served, dialect = await drive(
+            student, "ii2", start, role, lesson, photographer.on_step
+        )
+        commands = [command for watch in watches for command in watch.commands]
+        await student.launcher.end(served.program)
+        return _judge_redis(student, talk, served, dialect, photographer, commands)
+    finally:
+        await student.launcher.end_all()
+        for box in boxes:
+            await box.__aexit__(None, None, None)
+
+
+def _judge_redis(student, talk, served, dialect, photographer, commands) -> dict[str, Verdict]:
+    output = tail(served.program)
+    verdicts: dict[str, Verdict] = {}
+    if not served.url or not (talk.opened or commands):
+        came = failed("no_listen" if not served.url else "refused", error=talk.error, output=output)
+        return {"ii2.server.redis": came}
+    if commands:
+        verdicts["ii2.server.redis"] = passed()
+        verdicts["ii2.server.async"] = judge_async(served.program.events)
+    else:
+        verdicts["ii2.server.redis"] = failed("no_redis_command", output=output)
+    if talk.opened and not talk.error:
+        if photographer.footprint:
+            verdicts["ii2.server.add"] = passed()
+            verdicts["ii2.server.remove"] = (
+                passed()
+                if photographer.changed
+                else failed("still_there", keys=", ".join(map(shown, photographer.footprint[:4])))
+            )
+        else:
+            verdicts["ii2.server.add"] = failed("nothing_added", output=output)
+        verdicts["ii2.server.noglobal"] = judge_memory(photographer.registries)
+    if talk.delivered:
+        verdicts["ii2.server.chat"] = passed()
+    elif dialect is None or dialect.source == "client" or "ii2" in student.trusted:
+        came = " / ".join(talk.heard_message[:4]) or "—"
+        verdicts["ii2.server.chat"] = failed(
+            "not_delivered", message=talk.texts[0], came=came, output=output
+        )
+    else:
+        verdicts["ii2.server.chat"] = could_not_run("unknown_dialect", output=output)
+    for verdict in verdicts.values():
+        verdict.messages = talk.messages
+    student.notice(verdicts, "ii2.server", served.program)
+    return verdicts
+
+
+def judge_async(events: list[dict]) -> Verdict:
+    """Aucune commande du client synchrone dans la boucle, aucune coroutine abandonnée."""
+    verdict = passed()
+    for event in events:
+        key = event.get("key", "")
+        if key == "sync_redis:True":
+            return failed("sync_call", command=event["command"], line=str(event.get("line", "?")))
+        if key == "sync_redis:False":
+            verdict.remarks.append(("sync_outside", {"command": event["command"]}))
+        if event.get("event") == "unawaited" and event.get("library") in ("redis", ""):
+            return failed("unawaited", name=event["name"], line=str(event.get("line", "?")))
+    return verdict
+
+
+def judge_memory(answer: dict | None) -> Verdict:
+    """Aucun conteneur de données de clients ; des connexions seules : une remarque."""
+    if not answer or "registries" not in answer:
+        return could_not_run("no_facts", error=str((answer or {}).get("error", "—")))
+    verdict = passed()
+    for registry in answer["registries"]:
+        if registry["kind"] == "data":
+            return failed("registry", path=registry["path"], size=str(registry["size"]))
+        verdict.remarks.append((f"{registry['kind']}", {"path": registry["path"]}))
+    return verdict
+
+
+async def mongo_server(student: Student) -> dict[str, Verdict]:
+    """Le serveur de II.3 : l'historique."""
+    role = student.chat_client("ii3") or student.chat_client("ii2") or student.chat_client("i3")
+    lesson = await student.lesson_or_none(role) if role else None
+    dialects = candidates(student, "ii3", lesson)
+    async with fresh_redis() as redis, fresh_mongo() as mongo:
+        served = await student.launcher.server(
+            "ii3.server", Ports(redis=redis.port, mongo=mongo.port)
+        )
+        if not served.url:
+            return {"ii3.server.mongo": failed("no_listen", output=tail(served.program))}
+        dialect = dialects[0]
+        said, talk = texts()[:3], Talk()
+        author_name, reader_name, newcomer_name = names()
+        newcomer = guests(served, dialect)
+        present = []
+        try:
+            author = await newcomer(author_name)
+            present.append(author)
+            reader = await newcomer(reader_name)
+            present.append(reader)
+            for text in said:
+                await author.say(text)
+                await reader.wait(text, LATE)
+            stored = await _stored(mongo, said)
+            late = await newcomer(newcomer_name)
+            present.append(late)
+            told = await until(
+                lambda: all(any(t in str(f) for f in late.frames) for t in said), LATE
+            )
+        except REFUSED as error:
+            talk.error = str(error)
+            return {
+                "ii3.server.mongo": failed("refused", error=str(error), output=tail(served.program))
+            }
+        finally:
+            await asyncio.gather(*(guest.close() for guest in present), return_exceptions=True)
+        student.drives["ii3"] = f"{dialect.source}: {dialect.shown()}"
+        output = tail(served.program)
+        verdicts = {
+            "ii3.server.mongo": passed()
+            if mongo.commands
+            else failed("no_mongo_command", output=output),
+            "ii3.server.insert": passed()
+            if stored
+            else failed("not_stored", message=said[0], output=output),
+            "ii3.server.history": passed()
+            if told
+            else failed("no_history", message=" / ".join(said), came=str(late.frames[:4])),
+        }
+    student.notice(verdicts, "ii3.server", served.program)
+    return verdicts
+
+
+async def _stored(mongo: MongoWatch, said: list[str]) -> bool:
+    for _ in range(50):
+        if all([await asyncio.to_thread(mongo.contains, text) for text in said]):
+            return True
+        await asyncio.sleep(0.1)
+    return False
