@@ -72,6 +72,8 @@ async def main(options):
         with suppress(EOFError, ConnectionClosed, asyncio.CancelledError):
             await conversation
         await aprint()  # quitte la ligne de saisie
+        if os.name == "posix":  # aioconsole l'a rendue non bloquante : le shell la garderait ainsi
+            os.set_blocking(sys.stdin.fileno(), True)
         if websocket.close_code:
             sys.exit("Le serveur est parti : relance-le, puis ce client.")
 

@@ -76,7 +76,7 @@ async def chat(uri, reconnect):
             sys.exit(sentence)
         if code == 4002:
             guest.session = ""
-        if not code == previous == UNREACHABLE:
+        if code != UNREACHABLE or previous is None:
             await show(f"{sentence} Je reviens dès que possible (Ctrl+C pour partir).")
         previous = code
         await asyncio.sleep(RETRY_DELAY)
@@ -202,12 +202,9 @@ async def show(text):
         await aprint(text)
 
 
-def rows():
-    return os.get_terminal_size().lines or 24  # certains terminaux ne disent pas leur taille
-
-
 def prompt_row():
-    return max(rows() - PROMPT_ROWS + 1, 3)
+    rows = os.get_terminal_size().lines or 24  # certains terminaux ne disent pas leur taille
+    return max(rows - PROMPT_ROWS + 1, 3)
 
 
 def reserved_rows():
@@ -251,20 +248,22 @@ async def main(options):
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     _, writer = await get_standard_streams()
     with suppress(AttributeError, NotImplementedError):  # Windows n'a que Ctrl+C
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, task.cancel)
     if SPLIT:
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # Ctrl+Z laisserait un écran coupé au shell
         loop.add_signal_handler(signal.SIGWINCH, lambda: writer.write(reserved_rows()))
         # Deux hauteurs : de quoi remonter dans une fenêtre qui grandit, et ta ligne reste en bas.
-        writer.write("\n" * 2 * rows() + reserved_rows() + "> ")
+        writer.write("\n" * 2 * prompt_row() + reserved_rows() + "> ")
     try:
         await chat(f"ws://{host}:{options.port}", options.reconnect)
     finally:
-        if SPLIT:  # rend le terminal comme il était
-            with suppress(TimeoutError):  # figé par Ctrl+S, il n'empêche pas de partir
+        if SPLIT:
+            with suppress(TimeoutError):  # un terminal figé par Ctrl+S n'empêche pas de partir
                 await asyncio.wait_for(aprint(f"\x1b[r\x1b[{prompt_row()}H\x1b[J", end=""), 1)
-            os.set_blocking(sys.stdin.fileno(), True)
+        if os.name == "posix":  # aioconsole les rend non bloquants, et le shell les garderait ainsi
+            for stream in sys.stdin, sys.stdout:
+                os.set_blocking(stream.fileno(), True)
 
 
 if __name__ == "__main__":

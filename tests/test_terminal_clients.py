@@ -174,6 +174,7 @@ def test_echo_in_a_terminal(echo_server):
             terminal.wait_screen(f'Hello client ! Received "{word}"')
         terminal.type("\x04")
         assert terminal.wait() == 0
+        assert terminal.is_blocking
         assert "Traceback" not in terminal.text
 
 
@@ -291,9 +292,11 @@ def test_input_that_is_not_utf8(script, room):
 def test_chat_in_a_pipe(chat_server):
     """Dans un tube : le pseudo, puis les messages, tous livrés dans l'ordre, et un départ."""
     with in_pipe(CHAT, chat_server.port) as reader, in_pipe(CHAT, chat_server.port) as author:
-        reader.write("Lectrice")
         author.write("Auteur")
-        reader.wait_line("Auteur a rejoint la chatroom")
+        author.write("présent")
+        author.wait_line("Vous avez dit : présent")
+        reader.write("Lectrice")
+        author.wait_line("Lectrice a rejoint la chatroom")
         for number in range(300):
             author.write(f"message {number}")
         author.close_input()
@@ -367,18 +370,18 @@ def refuse_once(room: Room, code: int):
 
 def test_two_people_chat(chat_server):
     """Chacun voit l'autre arriver, parler et partir ; ses propres mots reviennent par « Vous »."""
-    with (
-        in_terminal(chat_server.port, pseudo="Ada") as ada,
-        in_terminal(chat_server.port, pseudo="Bob") as bob,
-    ):
-        ada.wait_screen("Annonce : Bob a rejoint la chatroom")
-        ada.type("bonjour\n")
-        ada.wait_screen("Vous avez dit : bonjour")
-        bob.wait_screen("Ada a dit : bonjour")
-        assert "Ada a dit" not in ada.text
-        bob.type("\x04")
-        assert bob.wait() == 0
-        ada.wait_screen("Annonce : Bob a quitté la chatroom")
+    with in_terminal(chat_server.port, pseudo="Ada") as ada:
+        ada.type("présente\n")
+        ada.wait_screen("Vous avez dit : présente")
+        with in_terminal(chat_server.port, pseudo="Bob") as bob:
+            ada.wait_screen("Annonce : Bob a rejoint la chatroom")
+            ada.type("bonjour\n")
+            bob.wait_screen("Ada a dit : bonjour")
+            ada.wait_screen("Vous avez dit : bonjour")
+            assert "Ada a dit" not in ada.text
+            bob.type("\x04")
+            assert bob.wait() == 0
+            ada.wait_screen("Annonce : Bob a quitté la chatroom")
 
 
 def test_half_typed_line_stays_in_sight(room):
@@ -482,6 +485,22 @@ def test_leaving_before_the_pseudo(room, way):
         assert "Traceback" not in terminal.text
 
 
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_when_the_server_is_frozen(chat_server, presses):
+    """Un serveur qui ne répond plus n'empêche pas de partir proprement, même en insistant."""
+    with in_terminal(chat_server.port) as terminal:
+        terminal.type("salut\n")
+        terminal.wait_screen("Vous avez dit : salut")
+        chat_server.send_signal(signal.SIGSTOP)
+        for number in range(presses):
+            terminal.type("\x03")
+            terminal.wait_for(lambda n=number: terminal.raw.count(b"^C") > n, "Ctrl+C est ignoré")
+        assert terminal.wait() == 0
+        assert terminal.scrolls_whole
+        assert "Traceback" not in terminal.text
+        chat_server.send_signal(signal.SIGCONT)
+
+
 def test_closing_the_window(room):
     """La fenêtre fermée, le client s'arrête et le serveur le voit partir."""
     with in_terminal(room.port) as terminal:
@@ -519,7 +538,7 @@ def test_stalled_terminal_loses_nothing(room):
         terminal.wait_screen("avant")
         terminal.stall()
         room.send_all([f"[10:00] Bob a dit : {number:04} {'x' * 40}" for number in range(2000)])
-        wait_for(lambda: terminal.is_full, "le terminal n'est pas figé")
+        wait_for(lambda: terminal.unread > 4000, lambda: f"{terminal.unread} octets à lire")
         time.sleep(1)  # la durée du gel : de quoi jeter les 2000 lignes, pour qui les jette
         terminal.flow()
         terminal.wait_screen(" 1999 ", timeout=30)
@@ -533,7 +552,7 @@ def test_leaving_a_stalled_terminal(room):
         accepted(room)
         terminal.stall()
         room.send_all([f"[10:00] Bob a dit : {'x' * 60}"] * 2000)
-        wait_for(lambda: terminal.is_full, "le terminal n'est pas figé")
+        wait_for(lambda: terminal.unread > 4000, lambda: f"{terminal.unread} octets à lire")
         terminal.send_signal(signal.SIGTERM)
         assert terminal.wait_exit() == 0
 
@@ -617,13 +636,13 @@ def test_refused_pseudo_is_asked_again(room, code):
 
 def test_pseudo_taken_on_the_real_server(chat_server):
     """Le vrai serveur refuse un pseudo pris ; le second choix convient."""
-    with (
-        in_terminal(chat_server.port, pseudo="Ada") as ada,
-        in_terminal(chat_server.port, pseudo="ADA") as other,
-    ):
-        other.wait_screen("Ce pseudo est déjà pris")
-        other.type("Bob\n")
-        ada.wait_screen("Annonce : Bob a rejoint la chatroom")
+    with in_terminal(chat_server.port, pseudo="Ada") as ada:
+        ada.type("présente\n")
+        ada.wait_screen("Vous avez dit : présente")
+        with in_terminal(chat_server.port, pseudo="ADA") as other:
+            other.wait_screen("Ce pseudo est déjà pris")
+            other.type("Bob\n")
+            ada.wait_screen("Annonce : Bob a rejoint la chatroom")
 
 
 # --- I.3 : revenir ---------------------------------------------------------------------------

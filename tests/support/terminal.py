@@ -144,9 +144,10 @@ class Terminal:
             return self._screen.margins is None
 
     @property
-    def is_full(self) -> bool:
-        """Dit si plus rien ne peut s'écrire : le terminal est figé, et ses tampons pleins."""
-        return not select.select([], [self._slave], [], 0)[1]
+    def unread(self) -> int:
+        """Octets écrits par le programme que le terminal figé garde à lire, 4095 au plus."""
+        count = fcntl.ioctl(self._master, termios.FIONREAD, struct.pack("i", 0))
+        return struct.unpack("i", count)[0]
 
     @property
     def is_blocking(self) -> bool:
