@@ -48,7 +48,8 @@ async function main() {
   const keyboard = readline.createInterface({ input: process.stdin, output: process.stdout });
   const leave = () => {
     keyboard.close();
-    socket.removeAllListeners("close").close();
+    socket.removeAllListeners("close").on("close", () => console.log()); // quitte la saisie
+    socket.close();
     setTimeout(process.exit, 1000).unref(); // sans attendre un serveur qui ne répond plus
   };
   keyboard.on("SIGINT", leave); // Ctrl+C dans un terminal…
@@ -64,4 +65,4 @@ async function main() {
   leave();
 }
 
-main();
+main().catch((error) => quit(`La connexion s'est rompue : ${error.message}`));

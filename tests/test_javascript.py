@@ -218,6 +218,16 @@ def test_node_client_leaves_a_frozen_server(run, echo_client):
     assert client.stop(signal.SIGINT) == 0
 
 
+def test_node_client_survives_garbage(fake, echo_client):
+    """Des octets qui ne sont pas du WebSocket finissent en une phrase, sans trace d'appels."""
+    server = fake(lambda connection, frame: connection.socket.sendall(b"\xff" * 20))
+    client = echo_client("127.0.0.1", server.port)
+    client.write("bonjour")
+    assert client.wait() == 1
+    assert "rompue" in client.lines[-1]
+    assert "    at " not in client.output
+
+
 def test_node_client_without_server(echo_client):
     """Sans serveur, le client Node dit en une phrase qui ne répond pas et sort avec 1."""
     with socket.socket() as unused:
