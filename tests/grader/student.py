@@ -1,5 +1,6 @@
 """Un étudiant en cours de notation : son rendu, et ce qu'une étape apprend pour la suivante."""
 
+import re
 from dataclasses import dataclass, field
 
 from grader.dialect import Dialect, Lesson, learn
@@ -9,6 +10,9 @@ from grader.mistakes import recognise
 from grader.verdict import FAILED, Verdict
 from grader.wire import Frame
 
+REQUIRED = re.compile(r"""\brequire\s*\(|from\s+["'](ws|node:|readline)|import\s*\(""")
+NODE = re.compile(REQUIRED.pattern + r"|\bprocess\.|readline")
+PAGE = re.compile(r"\bdocument\.|\bwindow\.|(?<![.\w])(prompt|alert)\s*\(|localStorage")
 TAIL = 600  # caractères de la sortie d'un programme que le rapport cite
 
 
@@ -29,6 +33,7 @@ class Student:
     drives: dict[str, str] = field(default_factory=dict)
     samples: dict[str, tuple[Frame, str, str]] = field(default_factory=dict)
     browser: object = None
+    served: set[str] = field(default_factory=set)  # pages qui ne marchent que servies par HTTP
 
     def __post_init__(self):
         self.launcher = Launcher(self.hand_in)
@@ -44,9 +49,7 @@ class Student:
     def is_for_pages(self, role: str) -> bool:
         """Vrai si ce script vit dans une page : il en utilise les objets, et rien de Node."""
         text = self.hand_in.code(role).text
-        node = ("require(", "process.", "from 'ws'", 'from "ws"', "node:", "readline")
-        page = ("document", "prompt(", "window.", "alert(", "localStorage")
-        return any(w in text for w in page) or not any(w in text for w in node)
+        return not NODE.search(text) if not PAGE.search(text) else not REQUIRED.search(text)
 
     async def lesson(self, role: str) -> Lesson | None:
         """Ce que le client de ce rôle apprend, une fois pour toutes ; None s'il n'y en a pas."""
