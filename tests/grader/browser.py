@@ -21,9 +21,10 @@ from grader.sandbox import PATIENCE, Scratch, until
 
 PAGE = Path(__file__).parent / "guest" / "page.js"
 # Les boutons qu'il ne faut pas essayer : ils effacent, quittent, ou changent d'avis.
-AVOID = re.compile(
-    r"quit|d[ée]con|disc|clear|efface|close|ferm|leave|stop|reset|annul|cancel", re.I
-)
+AVOID = re.compile(r"quit|d[ée]con|disc|clear|effac|clos|ferm|leav|stop|reset|annul|cancel", re.I)
+SUBMIT = re.compile(r"envo|send|ok|valid", re.I)
+ENTER = re.compile(r"connec|rejoi|join|entr|start|démar|open|ouvr|login", re.I)
+MODULE = re.compile(r"^\s*(import|export)\b", re.M)
 FIELDS = """() => {
   const shown = (e) => e.getClientRects().length > 0 && !e.disabled && !e.readOnly;
   const label = (e) => [e.id, e.name, e.placeholder, e.title, e.getAttribute("aria-label"),
