@@ -219,8 +219,10 @@ async def chat(websocket, redis, ttl):
                 await catch_up(websocket, redis, session, position)
                 await relay(websocket, redis, session)
             finally:
-                with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
-                    await leave(redis, session, str(websocket.id))
+                if not asyncio.current_task().cancelling():  # sinon le serveur n'attend plus Redis
+                    with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
+                        await leave(redis, session, str(websocket.id))
+
         except Refused as refusal:
             code, reason = refusal.args
             await websocket.send(f"Erreur : {reason}")

@@ -198,7 +198,9 @@ async def abandoned_entries(redis):
         "room", "history", "servers", TAKEOVER * 1000, count=COPY_BATCH
     )
     if trimmed:
-        print(f"{len(trimmed)} entrée(s) sorties du flux avant d'être copiées : perdues.")
+        print(
+            f"{len(trimmed)} entrée(s) sorties du flux avant d'être copiées : perdues.", flush=True
+        )
     return entries
 
 
@@ -349,8 +351,10 @@ async def chat(websocket, redis, messages, ttl):
                 await catch_up(websocket, redis, session, position)
                 await relay(websocket, redis, session)
             finally:
-                with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
-                    await leave(redis, session, str(websocket.id))
+                if not asyncio.current_task().cancelling():  # sinon le serveur n'attend plus Redis
+                    with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
+                        await leave(redis, session, str(websocket.id))
+
         except Refused as refusal:
             code, reason = refusal.args
             await websocket.send(f"Erreur : {reason}")
