@@ -31,7 +31,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 PROMPT_ROWS = 3  # rangées réservées en bas : une ligne tapée plus longue s'y recouvre elle-même
 TYPED_LIMIT = 4095  # octets : Linux coupe là une ligne tapée, sans le dire (man 3 termios)
 HELLO_TIMEOUT = 1  # secondes : tous les serveurs ne répondent pas à qui arrive
-RETRY_DELAY = 2  # secondes
+RETRY_DELAY = 1  # seconde
 COLORS = "cyan", "dodger_blue_1", "spring_green_3a", "gold_3a", "dark_orange", "hot_pink_3a"
 NAMED_LINE = re.compile(
     r"(\[[\d/ :]+\] (?:Annonce : )?)(.+?)"

@@ -558,19 +558,22 @@ def test_leaving_a_stalled_terminal(room):
 
 
 def test_colours(room):
-    """Un pseudo garde sa couleur d'un lancement à l'autre ; NO_COLOR les ôte toutes."""
-    colours = []
+    """Un pseudo garde sa couleur d'une ligne et d'un lancement à l'autre ; NO_COLOR les ôte."""
+    pseudos = "Bob", "Eve", "Zoé", "Marguerite de Navarre"
+    seen = []
     for env in {"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2"}, {"NO_COLOR": "1"}:
         with in_terminal(room.port, **env) as terminal:
-            wait_for(lambda: room.received, "pas de client")
+            accepted(room)
             room.received.clear()
-            room.say("[10:00] Bob a dit : salut", "[10:00] Annonce : Bob a quitté la chatroom")
-            terminal.wait_screen("a quitté")
-            found = re.findall(rb"\x1b\[38;5;(\d+)mBob\x1b\[0m", terminal.raw)
-            colours.append(found)
-    assert len(colours[0]) == 2 and len(set(colours[0])) == 1
-    assert colours[0] == colours[1]
-    assert colours[2] == []
+            room.say(*(f"[10:00] {pseudo} a dit : salut" for pseudo in pseudos))
+            room.say(*(f"[10:00] Annonce : {pseudo} a quitté la chatroom" for pseudo in pseudos))
+            terminal.wait_screen(f"{pseudos[-1]} a quitté")
+            text = terminal.raw.decode()
+            seen.append([re.findall(rf"\x1b\[38;5;(\d+)m{p}\x1b\[0m", text) for p in pseudos])
+    first, second, without = seen
+    assert all(len(colours) == 2 and len(set(colours)) == 1 for colours in first)
+    assert second == first
+    assert without == [[], [], [], []]
 
 
 def test_control_characters_never_act(room):
