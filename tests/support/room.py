@@ -1,0 +1,97 @@
+"""Une salle de chat pour un test : ses serveurs, les gens qui y entrent, et le ménage à la fin."""
+
+import asyncio
+import subprocess
+from collections.abc import Iterable
+
+from .chat import Chatter
+from .processes import Server
+
+I_3, II_2, II_3 = CHAT_SERVERS = ("ws_i_3_server.py", "ws_ii_2_server.py", "ws_ii_3_server.py")
+
+
+class Room:
+    """Des serveurs du chat sur les mêmes bases, et les clients d'un test.
+
+    À la sortie du `async with`, chaque client est coupé et chaque serveur arrêté : il doit rendre 0
+    et n'avoir rien écrit d'autre que son adresse, sauf si `may_complain` est vrai.
+    """
+
+    def __init__(self, redis_url: str, mongo_url: str):
+        self.settings = {"REDIS_URL": redis_url, "MONGO_URL": mongo_url}
+        self.servers: list[Server] = []
+        self.people: list[Chatter] = []
+        self.may_complain = False
+
+    async def __aenter__(self) -> "Room":
+        return self
+
+    async def __aexit__(self, kind, *_) -> None:
+        try:
+            await asyncio.gather(*(chatter.cut() for chatter in self.people))
+            alive = [server for server in self.servers if server.alive]
+            codes = await asyncio.gather(*(asyncio.to_thread(stop, server) for server in alive))
+        finally:
+            for server in self.servers:
+                server.kill()
+        if kind is None:
+            assert codes == [0] * len(codes), [server.output for server in alive]
+            for server in self.servers:
+                assert "Traceback" not in server.output, server.output
+                assert self.may_complain or len(server.lines) == 1, server.output
+
+    def start(self, script: str, *options: str, **env: str) -> Server:
+        """Ajoute un serveur à la salle."""
+        server = Server(script, *options, **self.settings | env)
+        self.servers.append(server)
+        return server
+
+    def url(self, server: Server | None) -> str:
+        return (server or self.servers[0]).url
+
+    async def open(self, first: str | bytes | None = None, server=None, **options) -> Chatter:
+        """Ouvre une connexion, qui envoie peut-être une première trame."""
+        chatter = await Chatter.open(self.url(server), first, **options)
+        self.people.append(chatter)
+        return chatter
+
+    async def join(self, pseudo: str, server=None, **options) -> Chatter:
+        """Fait entrer quelqu'un."""
+        chatter = await self.open(f"Hello|{pseudo}", server, **options)
+        await chatter.until(lambda: chatter.session, f"{pseudo} attend son ID|")
+        return chatter
+
+    async def come_back(self, session: str, server=None) -> Chatter:
+        """Fait revenir une session."""
+        chatter = await self.open(f"ID|{session}", server)
+        await chatter.see(r"^Welcome back ")
+        chatter.session = session
+        return chatter
+
+    async def gather(self, *pseudos: str, servers: Iterable[Server] = ()) -> list[Chatter]:
+        """Fait entrer des gens l'un après l'autre, sur un serveur chacun ; puis oublie ce qu'ils en
+        ont vu : la suite du test commence avec des écrans vides."""
+        servers = list(servers) or self.servers[:1]
+        people: list[Chatter] = []
+        for number, pseudo in enumerate(pseudos):
+            newcomer = await self.join(pseudo, servers[number % len(servers)])
+            for chatter in people:
+                await chatter.see(rf"^Annonce : {pseudo} a rejoint la chatroom$")
+            people.append(newcomer)
+        forget(*people)
+        return people
+
+
+def stop(server: Server) -> int:
+    """Arrête un serveur et rend son code de sortie ; s'il s'y refuse, dit ce qu'il a écrit."""
+    try:
+        return server.stop()
+    except subprocess.TimeoutExpired:
+        raise AssertionError(f"SIGTERM ne l'arrête pas :\n{server.output}") from None
+
+
+def forget(*people: Chatter) -> None:
+    """Efface ce que ces gens ont reçu jusqu'ici."""
+    for chatter in people:
+        chatter.lines.clear()
+        chatter.frames.clear()
