@@ -173,6 +173,7 @@ class Page:
         self.raw += dialog.message + "\n"
         try:
             if dialog.type == "prompt":
+                self._asking = dialog.message
                 self._prompts.put_nowait(dialog)
             else:
                 await dialog.accept()
@@ -204,6 +205,11 @@ class Page:
     @property
     def connected(self) -> bool:
         return self._asked > 0
+
+    @property
+    def question(self) -> str:
+        """La question de `prompt()` qui attend une réponse."""
+        return "" if self._prompts.empty() else self._asking
 
     async def quiet(self, silence: float = 0.25, longest: float = 3) -> None:
         """Attend que la page ne change plus, ou qu'elle pose une question."""

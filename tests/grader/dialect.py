@@ -103,6 +103,8 @@ class Lesson:
     asked: bool = False  # il a posé une question avant
     spoke: bool = False  # un message tapé est parti
     typed: list[str] = field(default_factory=list)
+    pseudo: str = ""
+    texts: list[str] = field(default_factory=list)
     without: tuple[str, ...] = ()
     dialect: Dialect | None = None
     output: str = ""
@@ -157,8 +159,8 @@ def _leftovers(lesson: Lesson) -> tuple[str, ...]:
 
 
 async def _converse(open_client: Opener, role: str, mock: Mock, without: tuple) -> Lesson:
-    lesson = Lesson(without=without)
     pseudo, texts = word(), [word(4) for _ in range(6)]
+    lesson = Lesson(pseudo=pseudo, texts=texts, without=without)
     program = await open_client(mock.port, without)
     program.heard = mock.heard
     await program.quiet()
@@ -167,7 +169,7 @@ async def _converse(open_client: Opener, role: str, mock: Mock, without: tuple) 
     for _ in range(9):
         if not program.alive:
             break
-        answer = choose(program.output, pseudo, mock, lesson.typed, texts)
+        answer = choose(program.question, pseudo, mock, lesson.typed, texts)
         lesson.typed.append(answer)
         await program.tell(answer)
         await program.quiet(0.1, 0.6)
@@ -186,12 +188,10 @@ async def _converse(open_client: Opener, role: str, mock: Mock, without: tuple) 
     return lesson
 
 
-def choose(output: str, pseudo: str, mock: Mock, typed: list[str], texts: list[str]) -> str:
-    """La réponse à la dernière question du programme."""
-    lines = [line for line in output.strip().splitlines() if line.strip()]
+def choose(asked: str, pseudo: str, mock: Mock, typed: list[str], texts: list[str]) -> str:
+    """La réponse à ce que le programme vient d'écrire, `asked`."""
+    lines = [line for line in asked.splitlines() if line.strip()]
     question = lines[-1] if lines else ""
-    for seen in typed:
-        question = question.replace(seen, "")
     if not mock.visits:
         if PORT.search(question):
             return "8888"

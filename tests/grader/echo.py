@@ -127,7 +127,7 @@ async def _client(student: Student, check: str, role: str, greeting: list) -> di
         for _ in range(6):
             if said or (not screen.alive and not mock.visits):
                 break
-            text = choose(screen.output, pseudo, mock, typed, texts)
+            text = choose(screen.question, pseudo, mock, typed, texts)
             typed.append(text)
             await screen.tell(text)
             await until(lambda t=text: mock.heard(t) or not screen.alive, 1.5)

@@ -48,11 +48,11 @@ class Person:
         """Répond aux questions de ce client tout juste ouvert comme lors de la leçon."""
         self.screen = screen
         await screen.quiet()
-        pseudo = self.lesson.dialect.pseudo if self.lesson.dialect else ""
+        first = self.lesson.dialect.text if self.lesson.dialect else self.lesson.texts[0]
         for answer in self.lesson.typed:
-            if answer == self.lesson.dialect.text:
+            if answer == first:
                 break
-            await screen.tell(self.name if answer == pseudo else answer)
+            await screen.tell(self.name if answer == self.lesson.pseudo else answer)
             await screen.quiet(0.2, 1)
         await screen.quiet(0.3, 2)
         return self

@@ -113,6 +113,7 @@ class Program:
         self.flooded = False
         self.started = time.monotonic()
         self._written = 0
+        self._told, self._last = 0, ""
         self._gone = False
 
     async def start(
@@ -217,8 +218,14 @@ class Program:
         """Vrai dès qu'il a demandé une connexion au serveur du test."""
         return any(event["kind"] == "server" for event in self.noted("connect"))
 
+    @property
+    def question(self) -> str:
+        """Ce qu'il a écrit depuis la dernière ligne tapée."""
+        return self.output[self._told :].removeprefix(self._last).strip()
+
     async def tell(self, line: str) -> None:
         """Tape une ligne ; un programme fini ne la lira pas, et ce n'est pas une erreur."""
+        self._told, self._last = len(self.output), line
         try:
             os.write(self._input, line.encode() + b"\n")
         except OSError:
