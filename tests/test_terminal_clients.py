@@ -312,19 +312,21 @@ def test_end_of_input_waits_for_a_slow_server(room):
 
     async def slow(websocket: ServerConnection, hello: str) -> None:
         await websocket.send("ID|sesame")
-        while len(room.received) < 200:
-            await asyncio.sleep(0.01)
+        while len(room.received) < 61:
+            await asyncio.sleep(
+                0.06
+            )  # la fermeture n'est lue qu'après 2,6 s, plus que close_timeout
             room.received.append(await websocket.recv())
 
     room.greet = slow
+    messages = [f"message {number}" for number in range(60)]
     with in_pipe(CHAT, room.port) as client:
-        client.write("Ada")
-        for number in range(199):
-            client.write(f"{number} " + "x" * 2000)
+        for line in "Ada", *messages:
+            client.write(line)
         client.close_input()
         assert client.wait(20) == 0
+    room.expect(["Hello|Ada", *messages])
     wait_for(lambda: room.codes == [1000], lambda: f"codes de fermeture : {room.codes}")
-    assert [message.split()[0] for message in room.received[1:]] == list(map(str, range(199)))
 
 
 def test_pipe_is_plain_text(room):
@@ -508,16 +510,6 @@ def test_closing_the_window(room):
         terminal.hang_up()
         terminal.wait_exit()
     wait_for(lambda: room.codes, "le serveur ne l'a pas vu partir")
-
-
-def test_ctrl_z_does_nothing(room):
-    """Ctrl+Z laisserait au shell un écran coupé en deux : le client l'ignore et continue."""
-    with in_terminal(room.port) as terminal:
-        accepted(room)
-        terminal.type("\x1a")
-        terminal.wait_screen("^Z")
-        terminal.type("toujours là\n")
-        terminal.wait_screen("Vous avez dit : toujours là")
 
 
 def test_server_leaving_is_said(chat_server):
