@@ -55,13 +55,13 @@ async def test_mongo_fault(storage, n, fault):
     await scenarios.mongo_fault(storage, n, getattr(scenarios, f"mongo_{fault}"))
 
 
-@forms(rate=(20, 100), seconds=(1, 20))
+@forms(rate=(20, 100))
 async def test_mongo_absent_at_start(storage, n):
     """Sans MongoDB au départ, la salle vit, et l'historique se complète quand il vient."""
     await scenarios.mongo_absent_at_start(storage, n)
 
 
-@forms(padding=(1500, 0), seconds=(2, 10), limit=(20, 60), margin=(0.1, 0))
+@forms(padding=(1900, 0), seconds=(2, 10), limit=(20, 60), margin=(0.1, 0))
 async def test_deaf(storage, n):
     """Qui ne lit jamais est écarté, sans gêner les autres ni remplir la mémoire."""
     await scenarios.deaf(storage, n)

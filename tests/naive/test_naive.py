@@ -1,0 +1,58 @@
+"""Chaque serveur naïf est pris par le scénario qui le vise : ces scénarios savent donc voir."""
+
+import asyncio
+import re
+from types import SimpleNamespace
+
+import pytest
+from naive import variants
+from support import scenarios
+
+SMALL_STORM = SimpleNamespace(messages=1500, newcomers=15, rate=50)
+# La variante, le scénario qui la vise, ses grandeurs, et ce qu'il doit y trouver.
+CAUGHT = [
+    (variants.HISTORY_FIRST, "join_storm", {"n": SMALL_STORM}, r"[1-9]\d* manquants"),
+    (variants.ROOM_FIRST, "join_storm", {"n": SMALL_STORM}, r"[1-9]\d* en double"),
+    (
+        variants.PUB_SUB,
+        "redis_fault",
+        {"n": SimpleNamespace(rate=20), "fault": scenarios.redis_restarted},
+        r"[1-9]\d* manquants, 0 en double",
+    ),
+    (
+        variants.NO_DEADLINE,
+        "server_killed",
+        {"n": SimpleNamespace(people=2, messages=200, rate=20)},
+        "le départ de chaque fantôme est annoncé : rien en",
+    ),
+    (
+        variants.ONE_BY_ONE,
+        "deaf",
+        {"n": SimpleNamespace(padding=1900, seconds=2, limit=10, margin=0.1)},
+        "p99 de .* à cause du sourd",
+    ),
+]
+
+
+async def test_naive_servers_are_caught(storage, tmp_path, subtests):
+    """Chaque naïveté est rouge sous le scénario fait pour elle, et pour la bonne raison."""
+
+    async def outcome(number: int, variant: variants.Variant, scenario: str, arguments: dict):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        try:
+            await getattr(scenarios, scenario)(storage, script=variant.write(folder), **arguments)
+        except AssertionError as error:
+            return str(error)
+
+    found = await asyncio.gather(*(outcome(k, *case[:3]) for k, case in enumerate(CAUGHT)))
+    for (variant, scenario, _, expected), error in zip(CAUGHT, found, strict=True):
+        print(f"{variant.mistake} | {scenario} | {error}")
+        with subtests.test(variant.mistake):
+            assert error and re.search(expected, error), error
+
+
+def test_a_variant_follows_its_server(tmp_path):
+    """Une variante qui ne correspond plus au serveur est une erreur."""
+    with pytest.raises(ValueError, match="ne contient pas une fois"):
+        variants.Variant("", {"ce passage n'existe pas": ""}).write(tmp_path)
