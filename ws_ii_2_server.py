@@ -123,13 +123,16 @@ async def enter(redis, session, pseudo, websocket, ttl):
     return await redis.eval(ENTER, 1, session, name, pseudo, owner, server, ttl)
 
 
-async def say(redis, session, owner, number, text):
-    """Ajoute à la salle le `number`-ième message d'une connexion.
+async def say(outbox, session, owner, number, text):
+    """Ajoute à la salle le `number`-ième message d'une connexion ; send_outbox() l'y porte.
 
-    Rend 0, ou le code de fermeture à donner à une connexion qui a perdu sa session. Si le serveur
-    meurt juste avant, le message n'est passé à personne ; juste après, il passera à tous.
+    Rend 0, ou le code de fermeture à donner à une connexion qui a perdu sa session. Lève
+    ResponseError si Redis refuse. Si le serveur meurt juste avant, le message n'est passé à
+    personne ; juste après, il passera à tous.
     """
-    return await redis.eval(SAY, 1, session, owner, number, text)
+    answer = asyncio.get_running_loop().create_future()
+    await outbox.put(((session, owner, number, text), answer))
+    return await answer
 
 
 async def leave(redis, session, owner=""):
@@ -208,7 +211,7 @@ def line(entry_id, entry):
 # --- La vie d'une connexion ------------------------------------------------------------------
 
 
-async def chat(websocket, redis, ttl):
+async def chat(websocket, redis, outbox, ttl):
     """Accueille une connexion, porte ses messages à la salle, annonce son départ."""
     with suppress(ConnectionClosed):  # un départ brutal est un départ comme un autre
         try:
@@ -217,7 +220,7 @@ async def chat(websocket, redis, ttl):
             try:
                 await websocket.send(greeting)
                 await catch_up(websocket, redis, session, position)
-                await relay(websocket, redis, session)
+                await relay(websocket, outbox, session)
             finally:
                 if not asyncio.current_task().cancelling():  # sinon le serveur n'attend plus Redis
                     with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
@@ -268,7 +271,7 @@ async def first_frame(websocket):
     return verb, text
 
 
-async def relay(websocket, redis, session):
+async def relay(websocket, outbox, session):
     """Porte à la salle chaque message d'une connexion, jusqu'à son départ."""
     number = 0
     async for message in websocket:
@@ -282,7 +285,7 @@ async def relay(websocket, redis, session):
         elif text:
             number += 1
             try:
-                lost = await say(redis, session, str(websocket.id), number, text)
+                lost = await say(outbox, session, str(websocket.id), number, text)
             except ResponseError as error:
                 await websocket.send(f"Erreur : Redis refuse ton message ({error})")
                 continue
@@ -371,6 +374,26 @@ async def dismiss(connection, code, reason):
             await connection.close(code, reason)
     except TimeoutError:
         connection.transport.abort()
+
+
+# Accident : cent personnes parlent à la fois, et chaque message paie son propre aller-retour.
+async def send_outbox(redis, outbox):
+    """Porte à Redis, d'un seul envoi, les messages qui attendent ; rend à chacun sa réponse."""
+    while True:
+        waiting = [await outbox.get()]
+        while not outbox.empty():
+            waiting.append(outbox.get_nowait())
+        pipeline = redis.pipeline(transaction=False)
+        for message, _ in waiting:
+            pipeline.eval(SAY, 1, *message)
+        replies = await pipeline.execute(raise_on_error=False)
+        for (_, answer), reply in zip(waiting, replies, strict=True):
+            if answer.cancelled():  # le serveur s'arrête, plus personne n'attend
+                continue
+            if isinstance(reply, ResponseError):
+                answer.set_exception(reply)
+            else:
+                answer.set_result(reply)
 
 
 # Accident : un serveur gelé, à son réveil, ferait revivre des sessions que tous ont vues partir.
@@ -549,15 +572,19 @@ async def close(server):
 async def main(options):
     redis, hasty = await connect_redis(options.redis_url)
     async with redis, hasty, asyncio.TaskGroup() as tasks:
-        position = await last_position(redis)
-        server = await listen(partial(chat, redis=redis, ttl=options.session_ttl), options)
+        position, outbox = await last_position(redis), asyncio.Queue(BATCH)
+        handler = partial(chat, redis=redis, outbox=outbox, ttl=options.session_ttl)
+        server = await listen(handler, options)
         server.position = position  # avec `session`, le seul attribut que nous ajoutions
-        reader = tasks.create_task(read_room(hasty, server, tasks))
-        presence = tasks.create_task(keep_presence(redis, server, tasks))
+        background = [
+            tasks.create_task(read_room(hasty, server, tasks)),
+            tasks.create_task(send_outbox(redis, outbox)),
+            tasks.create_task(keep_presence(redis, server, tasks)),
+        ]
         await until_stopped(server)
         await close(server)
-        reader.cancel()
-        presence.cancel()
+        for task in background:
+            task.cancel()
 
 
 if __name__ == "__main__":
