@@ -19,7 +19,7 @@ import secrets
 import signal
 import sys
 import unicodedata
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -341,7 +341,7 @@ def line(entry_id, entry):
 # --- La vie d'une connexion ------------------------------------------------------------------
 
 
-async def chat(websocket, redis, outbox, messages, ttl):
+async def chat(websocket, redis, outbox, ttl, messages):
     """Accueille une connexion, porte ses messages à la salle, annonce son départ."""
     with suppress(ConnectionClosed):  # un départ brutal est un départ comme un autre
         try:
@@ -706,32 +706,31 @@ def connect_mongo(url):
     """Rend un client de MongoDB, qui n'a pas besoin d'être là : on l'attendra.
 
     Une écriture ne compte que notée dans son journal. Avec le successeur de motor, une ligne
-    change : AsyncMongoClient(url, ...), et `async with` au lieu de closing().
+    change : AsyncMongoClient(url, ...), et `await` devant mongo.close().
     """
     return AsyncIOMotorClient(url, timeoutMS=5000, serverSelectionTimeoutMS=1000, journal=True)
 
 
 async def main(options):
     redis, hasty = await connect_redis(options.redis_url)
+    mongo = connect_mongo(options.mongo_url)
+    messages = mongo.get_default_database("tp7")["messages"]
     async with redis, hasty, asyncio.TaskGroup() as tasks:
-        with closing(connect_mongo(options.mongo_url)) as mongo:
-            messages = mongo.get_default_database("tp7")["messages"]
-            position, outbox = await last_position(redis), asyncio.Queue(BATCH)
-            handler = partial(
-                chat, redis=redis, outbox=outbox, messages=messages, ttl=options.session_ttl
-            )
-            server = await listen(handler, options)
-            server.position = position  # avec `session`, le seul attribut que nous ajoutions
-            background = [
-                tasks.create_task(read_room(hasty, server, tasks)),
-                tasks.create_task(send_outbox(redis, outbox)),
-                tasks.create_task(keep_presence(redis, server, tasks)),
-                tasks.create_task(copy_messages(redis, messages)),
-            ]
-            await until_stopped(server)
-            await close(server)
-            for task in background:
-                task.cancel()
+        position, outbox = await last_position(redis), asyncio.Queue(BATCH)
+        handler = partial(chat, redis=redis, outbox=outbox, ttl=options.session_ttl)
+        server = await listen(partial(handler, messages=messages), options)
+        server.position = position  # avec `session`, le seul attribut que nous ajoutions
+        background = [
+            tasks.create_task(read_room(hasty, server, tasks)),
+            tasks.create_task(send_outbox(redis, outbox)),
+            tasks.create_task(keep_presence(redis, server, tasks)),
+            tasks.create_task(copy_messages(redis, messages)),
+        ]
+        await until_stopped(server)
+        await close(server)
+        for task in background:
+            task.cancel()
+    mongo.close()
 
 
 if __name__ == "__main__":
