@@ -44,6 +44,7 @@ struct client {
     size_t rest_size;
     char *out;                   /* ce que le noyau n'a pas encore pris */
     size_t out_size, out_room;
+    int waiting;                 /* epoll doit dire quand le noyau en reprendra */
     uint8_t *seen;               /* un bit par message */
     uint64_t order;              /* empreinte de l'ordre de réception */
 };
@@ -77,8 +78,8 @@ static double cpu(void) {
 }
 
 static void watch(struct client *c, int operation) {
-    uint32_t events = EPOLLIN | (c->out_size || c->state == CONNECTING ? EPOLLOUT : 0);
-    struct epoll_event event = {.events = events, .data.ptr = c};
+    c->waiting = c->out_size > 0;
+    struct epoll_event event = {.events = EPOLLIN | (c->waiting ? EPOLLOUT : 0), .data.ptr = c};
     if (epoll_ctl(poller, operation, c->fd, &event)) fail("epoll_ctl");
 }
 
@@ -96,7 +97,7 @@ static void drop(struct client *c) {
 
 /* Envoie ce qui attend ; le reste partira quand le noyau le voudra. */
 static void flush(struct client *c) {
-    size_t before = c->out_size, sent = 0;
+    size_t sent = 0;
     while (sent < c->out_size) {
         ssize_t n = send(c->fd, c->out + sent, c->out_size - sent, MSG_NOSIGNAL);
         if (n < 0 && errno == EAGAIN) break;
@@ -105,7 +106,7 @@ static void flush(struct client *c) {
     }
     c->out_size -= sent;
     memmove(c->out, c->out + sent, c->out_size);
-    if (c->out_size || before > sent) watch(c, EPOLL_CTL_MOD);
+    if (c->waiting != (c->out_size > 0)) watch(c, EPOLL_CTL_MOD);
 }
 
 static void append(struct client *c, const char *data, size_t size) {

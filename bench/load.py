@@ -155,8 +155,8 @@ def frame(payload, opcode=1):
 
 async def quiet(room):
     room.last_byte = time.monotonic()
-    while time.monotonic() - room.last_byte < QUIET:
-        await asyncio.sleep(0.05)
+    while (left := room.last_byte + QUIET - time.monotonic()) > 0:
+        await asyncio.sleep(left)
 
 
 async def run_load(room, clients, authors, messages, rate):
@@ -171,8 +171,10 @@ async def run_load(room, clients, authors, messages, rate):
             await asyncio.sleep(due - time.monotonic())
         text = f"{before}@{int(due * 1e6):016d}{number:08d}{'x' * (TEXT - 25)}{after}"
         clients[number % authors].transport.write(frame(text.encode()))
-    while room.lines < expected and time.monotonic() - room.last_line < PATIENCE:
+    while time.monotonic() - room.last_line < PATIENCE:
         await asyncio.sleep(0.02)
+        if room.lines >= expected:
+            break
     cpu = time.process_time() - cpu
     await quiet(room)
     delays = sorted(room.delays) or [0]

@@ -1,4 +1,4 @@
-"""Une mesure : un système qui démarre, des clients qui s'y connectent, des charges, des compteurs."""
+"""Une mesure : un système démarre, des clients s'y connectent, on les fait parler, on compte."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from databases import MongoDatabase, RedisDatabase  # noqa: E402
 
 START_TIMEOUT = 60  # secondes : une machine chargée met du temps à lancer un Python
 LOAD_TIMEOUT = 180  # secondes au plus pour une charge, pertes constatées comprises
-COPY_TIMEOUT = 60  # secondes laissées à II.3 pour finir de copier
+COPY_TIMEOUT = 20  # secondes laissées à II.3 pour finir de copier
 DATA = BENCH / ".data"
 GENERATOR = DATA / "load"
 
@@ -34,24 +34,22 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """Une charge : qui parle, à quel rythme (messages/s ; 0 : saturation), combien de temps."""
+    """Une charge : combien parlent, et à quel rythme (messages/s ; 0 : saturation)."""
 
     name: str
     authors: int
     rate: float = 0
-    seconds: float = 1
 
-    def messages(self, system: System, clients: int, servers: int) -> int:
-        """Rend combien de messages envoyer.
+    def messages(self, system: System, clients: int, servers: int, seconds: float) -> int:
+        """Rend combien de messages envoyer pour que la charge dure à peu près `seconds`.
 
-        En saturation, de quoi occuper le système `seconds` secondes d'après son coût attendu. À
-        rythme fixe, on raccourcit pour qui ne suivra pas : le retard ne ferait que grandir.
+        En saturation, de quoi occuper le système la moitié de ce temps d'après son coût attendu.
+        À rythme fixe, on raccourcit pour qui ne suit pas : son retard ne ferait que grandir.
         """
         price = system.cost * (clients // servers) / 1e6  # secondes de calcul par message
         if self.rate:
-            longest = max(8 / price, 30)
-            return int(min(self.rate * self.seconds, longest))
-        return int(min(max(self.seconds / price, 2 * self.authors, 20), 20_000))
+            return int(min(self.rate * seconds, max(4 * seconds / price, 30)))
+        return int(min(max(seconds / 2 / price, 2 * self.authors, 20), 20_000))
 
 
 class Databases:
@@ -154,7 +152,9 @@ def start_server(system: System, number: int, databases: Databases, lines: int) 
     """Lance un serveur du système et attend qu'il écoute ; rend le programme, avec son port."""
     port = free_port()
     script = {system.name: system.variant.build()} if system.variant else {}
-    command = [script.get(word, str(word).format(port=port, lines=lines)) for word in system.command]
+    command = [
+        script.get(word, str(word).format(port=port, lines=lines)) for word in system.command
+    ]
     environment = os.environ | system.environment | {"PYTHONUNBUFFERED": "1"}
     environment.pop("REDIS_URL", None)
     if system.redis:
@@ -239,9 +239,9 @@ class Session:
     def too_late(self, *_):
         raise Failed(f"{self.system.label} : rien au bout de {LOAD_TIMEOUT} s")
 
-    def run(self, load: Load) -> dict:
-        """Envoie une charge et rend ce qu'elle a coûté."""
-        messages = load.messages(self.system, self.clients, len(self.servers))
+    def run(self, load: Load, seconds: float) -> dict:
+        """Envoie une charge d'environ `seconds` secondes et rend ce qu'elle a coûté."""
+        messages = load.messages(self.system, self.clients, len(self.servers), seconds)
         watched = [*self.servers, *self.used_databases()]
         copied = self.databases.copied() if self.system.mongo else 0
         before = [cpu_seconds(one.pid) for one in watched]
@@ -283,7 +283,9 @@ def session(*arguments, **options):
 
 def compile_generator() -> bool:
     """Compile load.c ; rend False s'il n'y a pas de compilateur (load.py le remplacera)."""
-    compiler = next((found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None)
+    compiler = next(
+        (found for name in ("cc", "gcc", "clang") if (found := shutil.which(name))), None
+    )
     GENERATOR.unlink(missing_ok=True)
     if compiler:
         subprocess.run([compiler, "-O2", "-o", GENERATOR, BENCH / "load.c"], check=True)

@@ -105,7 +105,13 @@ LIMIT_FRAMES = System(
 SHARED_ROOM = (II2, II3, UWS, NODE, FASTAPI, SOCKETIO, CHANNELS_CORE, CHANNELS_PUBSUB)
 ONE_PROCESS = (I3, NODE_MEMORY, FASTAPI_MEMORY, LIMIT)
 COSTS = {"i3": 6, "ii2": 0.5, "ii3": 0.5}  # attendus des variantes, d'après leur étape
-DEARER = {"ii2-une-ligne": 4, "ii2-nu": 5, "ii2-abonnements": 100, "ii2-sans-repos": 2, "i3-boucle": 9}
+DEARER = {
+    "ii2-une-ligne": 4,
+    "ii2-nu": 5,
+    "ii2-abonnements": 100,
+    "ii2-sans-repos": 2,
+    "i3-boucle": 9,
+}
 DEARER |= {"i3-taches": 25, "i3-gather": 25, "i3-deflate": 30, "ii2-deflate": 1}
 VARIANT_SYSTEMS = tuple(
     from_variant(variant, DEARER.get(variant.name, COSTS[variant.name.split("-")[0]]))

@@ -61,11 +61,9 @@ def sending(name, label, body):
     return Variant(name, label, FIRST, changes)
 
 
-LOOP = "    for c in targets:\n        with suppress(ConnectionClosed):\n            await c.send(text)"
+LOOP = "    for c in targets:\n        await c.send(text)"
 TASKS = "    for c in targets:\n        tasks.create_task(c.send(text))"
-GATHER = (
-    "    await asyncio.gather(*(c.send(text) for c in targets), return_exceptions=True)"
-)
+GATHER = "    await asyncio.gather(*(c.send(text) for c in targets), return_exceptions=True)"
 
 # --- II.2 : trames, repos, lecteurs --------------------------------------------------------------
 
@@ -77,13 +75,14 @@ ONE_LINE = (
         "        broadcast((c for c in here(server) if c.id not in authors), text)\n",
     ),
     (
-        "            if others:\n"
-        '                broadcast([connection], "\\n".join(others))\n',
+        '            if others:\n                broadcast([connection], "\\n".join(others))\n',
         "            for text in others:\n                broadcast([connection], text)\n",
     ),
 )
 NO_REST = (("                await asyncio.sleep(REST)\n", "                pass\n"),)
-PURE_PYTHON = (("\nimport argparse\n", '\nimport sys\n\nsys.modules["hiredis"] = None\nimport argparse\n'),)
+PURE_PYTHON = (
+    ("\nimport argparse\n", '\nimport sys\n\nsys.modules["hiredis"] = None\nimport argparse\n'),
+)
 DEFLATE = (("compression=None,", 'compression="deflate",'),)
 
 FOLLOW = '''

@@ -1,6 +1,6 @@
 """python-socketio et son AsyncRedisManager.
 
-    REDIS_URL=... uvicorn --app-dir peers socketio_server:app --port PORT
+REDIS_URL=... uvicorn --app-dir peers socketio_server:app --port PORT
 """
 
 import os

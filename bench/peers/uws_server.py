@@ -1,6 +1,6 @@
 """uWebSockets (C++) par socketify : la même salle, par son propre `publish`, sans Redis.
 
-    python uws_server.py PORT
+python uws_server.py PORT
 """
 
 import sys
