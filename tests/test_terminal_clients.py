@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from support.processes import ROOT, Process, Server, wait_for
@@ -308,24 +308,36 @@ def test_chat_in_a_pipe(chat_server):
 
 
 def test_end_of_input_waits_for_a_slow_server(room):
-    """À la fin de l'entrée, le client attend qu'un serveur lent ait tout lu, puis ferme (1000)."""
+    """À la fin de l'entrée, le client attend qu'un serveur lent ait tout lu."""
 
     async def slow(websocket: ServerConnection, hello: str) -> None:
         await websocket.send("ID|sesame")
         while len(room.received) < 61:
-            await asyncio.sleep(
-                0.06
-            )  # la fermeture n'est lue qu'après 2,6 s, plus que close_timeout
+            await asyncio.sleep(0.06)  # en tout, bien plus que le close_timeout du client
             room.received.append(await websocket.recv())
+            with suppress(
+                ConnectionClosed
+            ):  # au client parti sans attendre, cela rompt la connexion
+                await websocket.send("[10:00] Bob a dit : oui")
 
     room.greet = slow
-    messages = [f"message {number}" for number in range(60)]
+    messages = [f"{number} " + "x" * 10_000 for number in range(60)]
     with in_pipe(CHAT, room.port) as client:
         for line in "Ada", *messages:
             client.write(line)
         client.close_input()
         assert client.wait(20) == 0
     room.expect(["Hello|Ada", *messages])
+
+
+def test_end_of_input_closes_normally(room):
+    """À la fin de l'entrée, la connexion se ferme normalement (1000), code de sortie 0."""
+    with in_pipe(CHAT, room.port) as client:
+        client.write("Ada")
+        client.write("au revoir")
+        client.close_input()
+        assert client.wait() == 0
+    room.expect(["Hello|Ada", "au revoir"])
     wait_for(lambda: room.codes == [1000], lambda: f"codes de fermeture : {room.codes}")
 
 
