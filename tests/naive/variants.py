@@ -75,7 +75,7 @@ LISTEN = '''async def read_room(redis, server, tasks):
                         entry = dict(zip(fields[::2], fields[1::2]))
                         pass_on([(entry_id, entry)], server, tasks)
                         server.position = entry_id
-        except (redis_errors.ConnectionError, redis_errors.TimeoutError):
+        except RedisError:
             await asyncio.sleep(1)
 
 
@@ -86,7 +86,7 @@ PUB_SUB = Variant(
         "import argparse\n": "import argparse\nimport json\n",
         'redis.call("XADD", "room", "MAXLEN", "~", 50000, "*", \'': 'tell("room", \'',
         "redis.eval(ENTER, ": f"redis.eval({TELL!r} + ENTER, ",
-        "redis.eval(SAY, ": f"redis.eval({TELL!r} + SAY, ",
+        "pipeline.eval(SAY, ": f"pipeline.eval({TELL!r} + SAY, ",
         "redis.eval(LEAVE, ": f"redis.eval({TELL!r} + LEAVE, ",
         "async def read_room(redis, server, tasks):": LISTEN,
     },

@@ -128,11 +128,12 @@ async def eventually(condition: Callable, what: str, timeout: float = 10):
     last = None
     try:
         async with asyncio.timeout(timeout * PATIENCE):
-            while not (last := await condition()):
+            while True:
+                if last := await condition():
+                    return last
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"après {timeout:g} s : {what} (dernier état : {last})") from None
-    return last
 
 
 # --- Les gens ----------------------------------------------------------------------------------
