@@ -69,7 +69,10 @@ class Database:
             return str(error).partition(", Timeout")[0] or type(error).__name__
 
     def start(self) -> None:
-        """Lance la base et attend qu'elle réponde ; lève CannotStart si elle ne le fait pas."""
+        """Lance la base et attend qu'elle réponde ; lève CannotStart si elle ne le fait pas.
+
+        Interrompue ou non, elle reste à ranger par `stop()`.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -80,17 +83,15 @@ class Database:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT
-        try:
-            while problem := self.problem():
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise CannotStart(f"{self.name} ne démarre pas ({problem}) : lis {self.log}")
-                time.sleep(0.05)
-        except BaseException:  # Ctrl+C compris : rien ne doit rester derrière
-            self.stop()
-            raise
+        while problem := self.problem():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise CannotStart(f"{self.name} ne démarre pas ({problem}) : lis {self.log}")
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """Demande à la base de finir, et l'y force si elle tarde."""
+        if self.process is None:
+            return
         self.process.terminate()
         try:
             self.process.wait(STOP_TIMEOUT)
@@ -243,8 +244,8 @@ def main() -> int:
     with ExitStack() as started:
         databases = [kind(setting(kind)) for kind in (RedisDatabase, MongoDatabase)]
         for database in filter(must_start, databases):
-            database.start()
             started.callback(database.stop)
+            database.start()
             print(f"{database.name} est prêt sur {database.host}:{database.port}.")
         if command:
             return run(command, {database.variable: database.url for database in databases})

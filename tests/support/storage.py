@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
+from urllib.parse import urlsplit
 
 import docker
 import docker.errors
@@ -66,7 +67,8 @@ class Embedded:
 
     def stop(self) -> None:
         """L'arrête proprement, même figée."""
-        if self._database.process.poll() is None:
+        process = self._database.process
+        if process and process.poll() is None:
             self.thaw()
             self._database.stop()
 
@@ -94,10 +96,9 @@ class Container:
     def __init__(self, kind: type[Database], image: str, command: str | None):
         self._database = kind(local_url(kind))
         self.url = self._database.url
-        inside = 6379 if kind is RedisDatabase else 27017
         self._owner = DockerContainer(image)
         # Un port fixe : Docker en changerait à chaque relance.
-        self._owner.ports = {inside: ("127.0.0.1", self._database.port)}
+        self._owner.ports = {default_port(kind): ("127.0.0.1", self._database.port)}
         if command:
             self._owner.with_command(command)
         self._container = None
@@ -119,10 +120,13 @@ class Container:
         )
 
     def stop(self) -> None:
+        self._wake()
+        self._container.stop()
+
+    def _wake(self) -> None:
         self._container.reload()
         if self._container.status == "paused":
             self.thaw()
-        self._container.stop()
 
     def restart(self) -> None:
         self.stop()
@@ -139,6 +143,8 @@ class Container:
         self._container.wait()
 
     def remove(self) -> None:
+        if self._container:
+            self._wake()
         self._owner.stop()
 
 
@@ -162,8 +168,8 @@ class EmbeddedStorage:
     def _open(self, kind: type[Database]) -> Iterator[Embedded]:
         with tempfile.TemporaryDirectory(prefix="tp7-", ignore_cleanup_errors=True) as folder:
             database = Embedded(kind, Path(folder))
-            database.start()
             try:
+                database.start()
                 yield database
             finally:
                 database.stop()
@@ -235,8 +241,11 @@ def engine_images() -> set[str] | None:
 
 def local_url(kind: type[Database]) -> str:
     """L'adresse par défaut de la base, avec un port libre."""
-    default = kind.default_url
-    return default.replace("6379", str(free_port())).replace("27017", str(free_port()))
+    return kind.default_url.replace(str(default_port(kind)), str(free_port()))
+
+
+def default_port(kind: type[Database]) -> int:
+    return urlsplit(kind.default_url).port
 
 
 def empty_redis(url: str) -> None:
