@@ -12,6 +12,7 @@ Ctrl+D ou Ctrl+C pour partir. À regarder : main(), où deux tâches attendent e
 import argparse
 import asyncio
 import os
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +50,7 @@ def read_options():
     options = parser.parse_args()
     options.address = options.address or setting("WS_HOST", "127.0.0.1")[0]
     port, source = (options.port, "-p") if options.port else setting("WS_PORT", "8888")
-    if not port.isdecimal() or int(port) > 65535:
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         parser.error(f"{source} : « {port} » n'est pas un port (un nombre de 0 à 65535)")
     options.port = int(port)
     return options

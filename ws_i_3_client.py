@@ -237,7 +237,7 @@ def read_options():
     options = parser.parse_args()
     options.address = options.address or setting("WS_HOST", "127.0.0.1")[0]
     port, source = (options.port, "-p") if options.port else setting("WS_PORT", "8888")
-    if not port.isdecimal() or int(port) > 65535:
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         parser.error(f"{source} : « {port} » n'est pas un port (un nombre de 0 à 65535)")
     options.port = int(port)
     return options

@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Une machine très chargée a besoin de plus de temps : ce facteur multiplie toutes les échéances.
 PATIENCE = float(os.environ.get("TESTS_PATIENCE", "1"))
 # Ce que l'environnement de celui qui teste ne doit pas changer dans les scripts testés.
-FOREIGN = ("WS_HOST", "WS_PORT", "REDIS_URL", "MONGO_URL", "ORIGINS", "SESSION_TTL", "NO_COLOR")
+SETTINGS = ("WS_HOST", "WS_PORT", "REDIS_URL", "MONGO_URL", "ORIGINS", "SESSION_TTL")
+COLORS = ("NO_COLOR", "FORCE_COLOR")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[78]")
 
 
@@ -41,7 +42,7 @@ def clean_environment(**changes: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in FOREIGN and not name.lower().endswith("_proxy")
+        if name not in SETTINGS + COLORS and not name.lower().endswith("_proxy")
     }
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error::DeprecationWarning"} | changes
 
