@@ -17,6 +17,7 @@ from grader.sandbox import until
 from grader.wire import Frame, Mock, Visit, mentions
 
 PSEUDO, MESSAGE = "pseudoquelconque", "messagequelconque"  # les mots des modèles écrits ici
+FILLER = "bleu"  # la réponse à une question du serveur que la leçon n'a pas vue
 UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
 CONSONANTS, VOWELS = "bdfglmnprtvz", "aeiou"
 
@@ -69,10 +70,12 @@ class Dialect:
     headers: dict[str, str] = field(default_factory=dict)
     protocols: list[str] = field(default_factory=list)
     source: str = "known"  # "client", "known", "code" ou "end_to_end"
+    more: int = 0  # messages de plus qu'à la leçon, avant d'être vraiment entré
     role: str = ""  # le script dont il vient
 
     def arrival(self, pseudo: str, ids: dict[str, str]) -> list[Frame]:
-        return [respell(frame, {self.pseudo: pseudo}, ids) for frame in self.hello]
+        frames = [respell(frame, {self.pseudo: pseudo}, ids) for frame in self.hello]
+        return frames + [self.saying(pseudo, FILLER, ids)] * self.more
 
     def saying(self, pseudo: str, text: str, ids: dict[str, str]) -> Frame:
         return respell(self.message, {self.text: text, self.pseudo: pseudo}, ids)
@@ -82,7 +85,7 @@ class Dialect:
 
     def shown(self) -> str:
         """Le dialecte en une ligne, pour le rapport."""
-        hello = ", ".join(_short(self.arrival("Zoe", {})[i]) for i in range(len(self.hello)))
+        hello = ", ".join(map(_short, self.arrival("Zoe", {})))
         path = "" if self.path == "/" else self.address("Zoe", {}) + " "
         return f"{path}{hello or '—'} ; {_short(self.saying('Zoe', 'bonjour', {}))}"
 
@@ -130,20 +133,21 @@ PERSONAS = (
 )
 
 
-async def learn(open_client: Opener, role: str) -> Lesson:
+async def learn(open_client: Opener, role: str, real: str = "") -> Lesson:
     """Fait parler un client à un faux serveur, muet, puis bavard si le client attend qu'on parle.
 
-    Rend la meilleure leçon : celle où le pseudo et les messages sont partis.
+    `real` : l'adresse du vrai serveur de l'étudiant, à écouter par un relais plutôt que de le
+    remplacer. Rend la meilleure leçon : celle où le pseudo et les messages sont partis.
     """
     best, without = Lesson(), ()
-    for number, persona in enumerate(PERSONAS):
+    for number, persona in enumerate([{"real": real}] if real else PERSONAS):
         async with Mock(**persona) as mock:
             lesson = await _converse(open_client, role, mock, without)
         if number == 0 or _worth(lesson) > _worth(best):
             best = lesson
-        if lesson.dialect and lesson.named:
+        if lesson.dialect and lesson.named and (lesson.asked or not _leftovers(lesson)):
             return lesson
-        if not lesson.named and not lesson.asked and (left := _leftovers(lesson)):
+        if not lesson.asked and not without and (left := _leftovers(lesson)):
             without = left
     return best
 

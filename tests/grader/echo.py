@@ -22,7 +22,8 @@ async def server(student: Student) -> dict[str, Verdict]:
         again = await _exchange(student, other, binary=True)
         if again["i1.server.reply"].state == "passed":
             again["i1.server.reply"].remarks.append(("binary_only", {}))
-            return again
+            verdicts, served = again, other
+    student.notice(verdicts, "i1.server", served.program)
     return verdicts
 
 
@@ -135,10 +136,9 @@ async def _client(student: Student, check: str, role: str, greeting: list) -> di
         shows = await until(lambda: reply in screen.output, 3 if mock.frames else 0.1)
         output = tail(screen)
         await screen.end()
-    remarks = student.remarks(screen)
     verdicts = {}
     if mock.visits:
-        verdicts[f"{check}.connects"] = passed(*remarks)
+        verdicts[f"{check}.connects"] = passed()
     else:
         verdicts[f"{check}.connects"] = failed("never_connected", output=output)
     if said:
@@ -152,4 +152,5 @@ async def _client(student: Student, check: str, role: str, greeting: list) -> di
         verdicts[f"{check}.prints"] = passed()
     else:
         verdicts[f"{check}.prints"] = failed("not_shown", answer=reply, output=output)
+    student.notice(verdicts, role, screen)
     return verdicts

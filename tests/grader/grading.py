@@ -12,9 +12,8 @@ from grader.sandbox import PATIENCE
 from grader.student import Student
 from grader.table import BONUS, OUT_OF, Check, Table
 from grader.verdict import COULD_NOT_RUN, FAILED, PASSED, Verdict, could_not_run, not_reached
-from grader.verdict import failed as failure
 
-UNIT_SECONDS = 75  # une part du travail ne prend jamais plus, quoi que fasse le rendu
+UNIT_SECONDS = 100  # une part du travail ne prend jamais plus, quoi que fasse le rendu
 
 UNITS: dict[str, Callable[[Student], Awaitable[dict[str, Verdict]]]] = {
     "i1.server": echo.server,
@@ -85,7 +84,7 @@ class Grading:
             return {c.id: could_not_run(reason.key, **reason.params) for c in checks}
         except TimeoutError:
             seconds = str(round(UNIT_SECONDS * PATIENCE))
-            return {c.id: failure("too_long", seconds=seconds) for c in checks}
+            return {c.id: could_not_run("too_long", seconds=seconds) for c in checks}
         except Exception as error:  # une faute du correcteur ne coûte rien à l'étudiant
             reason = f"{type(error).__name__}: {error}"
             return {c.id: could_not_run("grader_error", error=reason) for c in checks}

@@ -30,6 +30,9 @@ MISSING_PACKAGE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 MISSING_NODE = re.compile(r"Cannot find (?:module|package) '([^'./][^']*)'")
 
 
+IMPORTED = re.compile(r"""require\(["']ws["']\)|from\s+["']ws["']|import\(["']ws["']\)""")
+
+
 class CouldNotRun(Exception):
     """Notre machine empêche de juger : la raison est une clé de phrase et ses paramètres."""
 
@@ -69,6 +72,7 @@ class Launcher:
         self.hand_in = hand_in
         self.recipes: dict[str, Recipe] = {}
         self.pythons: dict[str, tuple[str, bool]] = {}
+        self.remarks: dict[str, list] = {}  # rôle -> les remarques sur sa façon d'être lancé
         self._running: list[Program] = []
 
     def python(self, role: str) -> str:
@@ -87,12 +91,13 @@ class Launcher:
         scratch = Scratch(self.hand_in.folder, recipe.without)
         script = scratch.work / self.hand_in.scripts[role]
         if role.endswith(".js"):
-            command, environment = self._node(script, scratch)
+            command, environment = self._node(role, script, scratch)
         else:
             command, environment = self._python(role, script)
         folder = scratch.work if recipe.at_root else script.parent
         program = Program([*command, *recipe.arguments], scratch, folder)
         program.end = lambda: self.end(program)
+        program.remarks = self.remarks.get(role, [])
         self._running.append(program)
         return await program.start(
             terminal=terminal,
@@ -107,9 +112,10 @@ class Launcher:
         places = [str(GUEST / "python")]
         if python != sys.executable:  # les paquets de ce Python-ci, en Python pur, lui suffisent
             places.append(sysconfig.get_path("purelib"))
+            self.remarks[role] = [("newer_python_used", {"python": Path(python).name})]
         return [python, str(script)], {"PYTHONPATH": ":".join(places)}
 
-    def _node(self, script: Path, scratch: Scratch) -> tuple[list[str], dict[str, str]]:
+    def _node(self, role: str, script: Path, scratch: Scratch) -> tuple[list[str], dict[str, str]]:
         node = shutil.which("node")
         if not node:
             raise CouldNotRun("no_node")
@@ -122,8 +128,10 @@ class Launcher:
             # Node ne cherche les paquets d'un module ES qu'à côté de lui : NODE_PATH ne suffit pas.
             (modules / "ws").symlink_to(ours)
         options = ["--require", str(GUEST / "node" / "preload.cjs"), "--max-old-space-size=300"]
-        if node_major(node) in (20, 21):
+        text = script.read_text("utf-8", "replace")
+        if node_major(node) in (20, 21) and "WebSocket" in text and not IMPORTED.search(text):
             options.append("--experimental-websocket")
+            self.remarks[role] = [("needs_flag", {})]
         return [node, *options, str(script)], {"NODE_NO_WARNINGS": "1"}
 
     async def server(self, role: str, ports: Ports) -> "Served":
@@ -165,6 +173,7 @@ class Launcher:
         self.recipes.setdefault(role, Recipe()).without = without
         program = await self.run(role, ports, terminal=terminal)
         await self._started(program)
+        await program.quiet(0.2, 1.5)  # une trace d'erreur s'écrit en plusieurs fois
         for recipe in self._other_recipes(role, program):
             if program.alive or program.connected:
                 break
@@ -172,6 +181,7 @@ class Launcher:
             self.recipes[role] = recipe
             program = await self.run(role, ports, terminal=terminal)
             await self._started(program)
+            await program.quiet(0.2, 1.5)
         if not program.alive and not program.connected:
             self._blame_us(program)
         return program

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from dataclasses import dataclass, field
 
-from grader.dialect import Dialect, Lesson
+from grader.dialect import FILLER, Dialect, Lesson
 from grader.sandbox import until
 from grader.wire import REFUSED, Frame, Link, mentions, text_of
 
@@ -40,8 +40,9 @@ class Guest(Link):
 class Person:
     """Un vrai client de l'étudiant au bout d'un terminal : ses « messages » sont ses lignes."""
 
-    def __init__(self, name: str, lesson: Lesson):
-        self.name, self.lesson = name, lesson
+    def __init__(self, name: str, lesson: Lesson, more: int = 0):
+        """`more` : les réponses à donner de plus qu'à la leçon avant d'être vraiment entré."""
+        self.name, self.lesson, self.more = name, lesson, more
         self.hello: list[Frame] = []
 
     async def join(self, screen) -> "Person":
@@ -53,6 +54,9 @@ class Person:
             if answer == first:
                 break
             await screen.tell(self.name if answer == self.lesson.pseudo else answer)
+            await screen.quiet(0.2, 1)
+        for _ in range(self.more):
+            await screen.tell(FILLER)
             await screen.quiet(0.2, 1)
         await screen.quiet(0.3, 2)
         return self

@@ -12,7 +12,8 @@ from grader.bases import (
     gone_or_changed,
     shown,
 )
-from grader.chat import candidates, drive, guests, names, texts
+from grader.chat import drive, guests, learned, names, texts
+from grader.dialect import known
 from grader.launch import Ports, Served
 from grader.room import LATE, Talk
 from grader.sandbox import until
@@ -83,19 +84,24 @@ async def redis_server(student: Student) -> dict[str, Verdict]:
         return served
 
     try:
-        talk, served, dialect = await drive(
-            student, "ii2", start, role, lesson, photographer.on_step
-        )
+        if lesson and lesson.connected and not lesson.dialect:
+            served = await start()
+            if served.url:
+                lesson = await student.relearn(role, served.url)
+            await student.launcher.end(served.program)
+        found = await drive(student, "ii2", start, role, lesson, photographer.on_step)
+        served = found.served
         commands = [command for watch in watches for command in watch.commands]
         await student.launcher.end(served.program)
-        return _judge_redis(student, talk, served, dialect, photographer, commands)
+        return _judge_redis(student, found, photographer, commands)
     finally:
         await student.launcher.end_all()
         for box in boxes:
             await box.__aexit__(None, None, None)
 
 
-def _judge_redis(student, talk, served, dialect, photographer, commands) -> dict[str, Verdict]:
+def _judge_redis(student, found, photographer, commands) -> dict[str, Verdict]:
+    talk, served = found.talk, found.served
     output = tail(served.program)
     verdicts: dict[str, Verdict] = {}
     if not served.url or not (talk.opened or commands):
@@ -119,13 +125,13 @@ def _judge_redis(student, talk, served, dialect, photographer, commands) -> dict
         verdicts["ii2.server.noglobal"] = judge_memory(photographer.registries)
     if talk.delivered:
         verdicts["ii2.server.chat"] = passed()
-    elif dialect is None or dialect.source == "client" or "ii2" in student.trusted:
+    elif found.certain:
         came = " / ".join(talk.heard_message[:4]) or "—"
         verdicts["ii2.server.chat"] = failed(
             "not_delivered", message=talk.texts[0], came=came, output=output
         )
     else:
-        verdicts["ii2.server.chat"] = could_not_run("unknown_dialect", output=output)
+        verdicts["ii2.server.chat"] = could_not_run("unknown_dialect")
     for verdict in verdicts.values():
         verdict.messages = talk.messages
     student.notice(verdicts, "ii2.server", served.program)
@@ -162,7 +168,7 @@ async def mongo_server(student: Student) -> dict[str, Verdict]:
     """Le serveur de II.3 : l'historique."""
     role = student.chat_client("ii3") or student.chat_client("ii2") or student.chat_client("i3")
     lesson = await student.lesson_or_none(role) if role else None
-    dialects = candidates(student, "ii3", lesson)
+    dialects = learned(student, "ii3", lesson) or known()
     async with fresh_redis() as redis, fresh_mongo() as mongo:
         served = await student.launcher.server(
             "ii3.server", Ports(redis=redis.port, mongo=mongo.port)

@@ -56,10 +56,24 @@ class Student:
         if role not in self.hand_in.scripts:
             return None
         if role not in self.lessons:
-            self.lessons[role] = await learn(
-                lambda port, without: self.open(role, port, without), role
-            )
+            self.lessons[role] = await self._learn(role)
         return self.lessons[role]
+
+    async def relearn(self, role: str, url: str) -> Lesson:
+        """La leçon, reprise face au vrai serveur si le faux n'a pas suffi à ce client."""
+        lesson = self.lessons[role]
+        if lesson.connected and not lesson.dialect:
+            again = await self._learn(role, url)
+            if again.dialect:
+                self.lessons[role] = again
+        return self.lessons[role]
+
+    def more(self, step: str) -> int:
+        """Les messages d'arrivée que la leçon n'a pas vus, si l'on a trouvé qu'il en fallait."""
+        return self.trusted[step].more if step in self.trusted else 0
+
+    def _learn(self, role: str, url: str = ""):
+        return learn(lambda port, without: self.open(role, port, without), role, url)
 
     async def lesson_or_none(self, role: str) -> Lesson | None:
         """La leçon, ou None si notre machine ne peut pas lancer ce client."""
@@ -72,6 +86,7 @@ class Student:
         """Les remarques qui ne coûtent rien, notées par le calque."""
         noted = []
         for screen in screens:
+            noted += getattr(screen, "remarks", [])
             for event in screen.events:
                 key = event.get("key", "")
                 if event.get("event") == "remark" and ":" not in key:

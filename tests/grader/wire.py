@@ -126,10 +126,13 @@ class Mock:
     """Un faux serveur qui note tout et répond ce que dit `reply(visite, message)`.
 
     `greeting` part dès l'ouverture, pour les clients qui attendent que le serveur parle d'abord.
+    Avec `real`, l'adresse d'un vrai serveur, il n'est qu'un relais qui écoute.
     """
 
-    def __init__(self, reply: Reply | None = None, greeting: list[Frame] | None = None):
-        self.reply, self.greeting = reply, greeting or []
+    def __init__(
+        self, reply: Reply | None = None, greeting: list[Frame] | None = None, real: str = ""
+    ):
+        self.reply, self.greeting, self.real = reply, greeting or [], real
         self.visits: list[Visit] = []
 
     async def __aenter__(self) -> "Mock":
@@ -159,6 +162,8 @@ class Mock:
         protocols = [name.strip() for name in offered.split(",") if name.strip()]
         visit = Visit(socket.request.path, headers, protocols, socket=socket)
         self.visits.append(visit)
+        if self.real:
+            return await self._relay(visit)
         try:
             for frame in self.greeting:
                 await socket.send(frame)
@@ -169,6 +174,35 @@ class Mock:
                     await socket.send(answer)
         except WebSocketException:
             visit.over = True
+
+    async def _relay(self, visit: Visit) -> None:
+        """Passe chaque message au vrai serveur et rapporte ses réponses."""
+        link = Link("relais")
+        try:
+            await link.open(self.real + visit.path, visit.headers, visit.protocols)
+        except REFUSED:
+            return
+        back = asyncio.create_task(self._bring_back(link, visit.socket))
+        try:
+            while True:
+                frame = await visit.socket.recv()
+                visit.frames.append(frame)
+                await link.send(frame)
+        except WebSocketException:
+            visit.over = True
+        finally:
+            back.cancel()
+            await asyncio.gather(back, return_exceptions=True)
+            await link.close()
+
+    async def _bring_back(self, link: Link, socket: ServerConnection) -> None:
+        passed = 0
+        while not link.closed or passed < len(link.frames):
+            await until(lambda n=passed: len(link.frames) > n or link.closed, 60)
+            for frame in link.frames[passed:]:
+                passed += 1
+                await socket.send(frame)
+        await socket.close()
 
     @property
     def frames(self) -> list[Frame]:

@@ -126,6 +126,8 @@ def destination(sock, address):
     host, port = str(address[0]), int(address[1])
     if not sock.type & socket.SOCK_STREAM:
         return (LOOPBACK[sock.family], port)
+    if port in PORTS.values():  # déjà redirigée, par les options du client de MongoDB
+        return (LOOPBACK[sock.family], port)
     kind = "redis" if port == 6379 else "mongo" if port == 27017 else "server"
     frame = sys._getframe(2)
     while frame:
@@ -233,21 +235,56 @@ def watch_files(event, arguments):
 
 
 def patch_websockets_server(module):
-    original = module.serve.__init__
+    original = module.serve
 
-    @functools.wraps(original)
-    def init(self, *arguments, **options):
+    def modern(arguments, options):
+        """Les arguments d'hier, comme on les écrit aujourd'hui."""
         if "ws_handler" in options:
             options["handler"] = options.pop("ws_handler")
         drop_obsolete(options)
-        arguments = list(arguments)
         if arguments:
-            arguments[0] = with_path(arguments[0])
-        elif "handler" in options:
+            return (with_path(arguments[0]), *arguments[1:]), options
+        if "handler" in options:
             options["handler"] = with_path(options["handler"])
-        original(self, *arguments, **options)
+        return arguments, options
 
-    module.serve.__init__ = init
+    if isinstance(original, type):  # une classe jusqu'à websockets 16, une fonction depuis
+        init = original.__init__
+
+        @functools.wraps(init)
+        def modern_init(self, *arguments, **options):
+            arguments, options = modern(arguments, options)
+            init(self, *arguments, **options)
+
+        original.__init__ = modern_init
+        return
+
+    class Later:
+        """`serve()` appelé hors de la boucle, pour `run_until_complete` : permis avant 17."""
+
+        def __init__(self, arguments, options):
+            self.arguments, self.options = arguments, options
+
+        def __await__(self):
+            return original(*self.arguments, **self.options).__await__()
+
+        async def __aenter__(self):
+            self.server = await self
+            return self.server
+
+        async def __aexit__(self, *_):
+            self.server.close()
+            await self.server.wait_closed()
+
+    @functools.wraps(original)
+    def serve(*arguments, **options):
+        arguments, options = modern(arguments, options)
+        if sys.modules["asyncio"]._get_running_loop() is None:
+            remark("obsolete_start", **where())
+            return Later(arguments, options)
+        return original(*arguments, **options)
+
+    module.serve = serve
 
 
 def drop_obsolete(options):
@@ -493,3 +530,7 @@ if CONTROL:
     sys.addaudithook(watch_files)
     sys.meta_path.insert(0, Finder())
     sys.meta_path.append(Missing())
+    if sys.version_info >= (3, 14):  # qui n'invente plus de boucle pour get_event_loop()
+        import asyncio
+
+        asyncio.set_event_loop(asyncio.new_event_loop())
