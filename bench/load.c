@@ -50,7 +50,7 @@ struct client {
 };
 
 static struct client *clients;
-static int count, ready, closed, poller, timer, socketio;
+static int count, ready, closed, close_code, poller, timer, socketio;
 static int ports[16], port_count;
 static char buffer[BUFFER];
 
@@ -211,7 +211,11 @@ static size_t take_frames(struct client *c, const char *data, size_t size) {
         taken += header + length;
         frames++;
         if (opcode == 1) take_text(c, payload, length);
-        if (opcode == 8) { drop(c); return size; }
+        if (opcode == 8) {
+            close_code = length >= 2 ? (uint8_t)payload[0] << 8 | (uint8_t)payload[1] : 1005;
+            drop(c);
+            return size;
+        }
         if (opcode == 9) { append_frame(c, 10, payload, length); flush(c); }
     }
     return taken;
@@ -340,11 +344,13 @@ static void run_load(void) {
     wait_for_quiet();            /* un double arrive après tout le monde */
     printf("{\"sent\": %d, \"lines\": %ld, \"lost\": %ld, \"duplicates\": %ld, \"echoes\": %ld, "
            "\"frames\": %ld, \"bytes\": %ld, \"seconds\": %.4f, \"generator_cpu\": %.4f, "
-           "\"p50\": %.2f, \"p99\": %.2f, \"p999\": %.2f, \"same_order\": %d, \"closed\": %d}\n",
+           "\"p50\": %.2f, \"p99\": %.2f, \"p999\": %.2f, \"same_order\": %d, \"closed\": %d, "
+           "\"close_code\": %d}\n",
            messages, lines, expected - lines, duplicates, echoes, frames, bytes,
            (last_line - started) / 1e6, used,
-           percentile(.5), percentile(.99), percentile(.999), same_order(), closed);
+           percentile(.5), percentile(.99), percentile(.999), same_order(), closed, close_code);
     fflush(stdout);
+    closed = close_code = 0;
     for (int i = 0; i < count; i++) free(clients[i].seen);
     free(histogram);
     messages = 0;

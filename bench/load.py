@@ -32,7 +32,7 @@ class Room:
 
     def __init__(self, socketio, deflate):
         self.socketio, self.deflate = socketio, deflate
-        self.messages = self.authors = self.closed = 0
+        self.messages = self.authors = self.closed = self.close_code = 0
         self.last_byte = time.monotonic()
 
     def begin(self, authors, messages, clients):
@@ -107,6 +107,9 @@ class Client(asyncio.Protocol):
         opcode = first_byte & 0x0F
         if opcode == 9:
             self.transport.write(frame(payload, 10))
+        elif opcode == 8:
+            self.room.close_code = int.from_bytes(payload[:2], "big") or 1005
+            self.transport.abort()
         elif opcode == 1:
             if first_byte & 0x40:
                 payload = self.inflate.decompress(payload + b"\0\0\xff\xff")
@@ -155,8 +158,10 @@ def frame(payload, opcode=1):
 
 async def quiet(room):
     room.last_byte = time.monotonic()
-    while (left := room.last_byte + QUIET - time.monotonic()) > 0:
-        await asyncio.sleep(left)
+    while True:
+        await asyncio.sleep(0.05)
+        if time.monotonic() - room.last_byte > QUIET:
+            return
 
 
 async def run_load(room, clients, authors, messages, rate):
@@ -191,10 +196,11 @@ async def run_load(room, clients, authors, messages, rate):
         "generator_cpu": round(cpu, 4),
         "same_order": int(all(one == silent[0] for one in silent)) if len(silent) > 1 else -1,
         "closed": room.closed,
+        "close_code": room.close_code,
     }
     for name, share in ("p50", 0.5), ("p99", 0.99), ("p999", 0.999):
         result[name] = round(delays[min(int(len(delays) * share), len(delays) - 1)] * 1000, 2)
-    room.messages = 0
+    room.messages = room.closed = room.close_code = 0
     return result
 
 

@@ -271,15 +271,22 @@ def table(head, rows):
 
 def lost(m, system, **where):
     """Ce qui n'est pas arrivé comme il faut : pertes, doubles, échos, ordre, connexions coupées."""
-    found = m.find(system, **where)
+    found = [
+        one
+        for one in m.records
+        if one["system"] == system and all(one[name] == value for name, value in where.items())
+    ]
+    if not found:
+        return "—"
     remarks = []
     for name, word in (
         ("lost", "perdues"),
         ("duplicates", "en double"),
         ("echoes", "rendues à leur auteur"),
         ("closed", "connexions coupées"),
+        ("uncopied", "messages absents de MongoDB"),
     ):
-        total = sum(one[name] for one in found)
+        total = sum(one.get(name, 0) for one in found)
         if total:
             remarks.append(f"{number(total)} {word}")
     if any(one["same_order"] == 0 for one in found):
