@@ -186,39 +186,42 @@ def test_redis_url_from_the_env_file(redis_url: str, tmp_path: Path):
 # --- Erreurs d'usage -------------------------------------------------------------------------
 
 
+def refused(script: str, name: str, source: str, value: str, folder: Path, **env: str) -> Result:
+    """Donne une valeur par l'une des trois sources à une copie du script."""
+    shutil.copy(ROOT / script, folder)
+    if source == "-p":
+        return run(folder / script, "-p", value, **env)
+    if source.endswith("l'environnement"):
+        return run(folder / script, **env, **{name: value})
+    (folder / ".env").write_text(f"{name}={value}\n")
+    return run(folder / script, **env)
+
+
 @each_script
-@pytest.mark.parametrize("value", ["abc", "-1", "65536", "8888.5", "99999999999999", "8 8"])
-def test_bad_port(script: str, value: str, databases: dict[str, str], tmp_path: Path):
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("-p", "65536"),
+        ("-p", "-1"),
+        ("-p", "9" * 5000),  # un nombre que Python lui-même refuse de lire
+        ("WS_PORT dans l'environnement", "abc"),
+        ("WS_PORT dans le fichier .env", "8888.5"),
+    ],
+    ids=["trop grand", "négatif", "énorme", "environnement", ".env"],
+)
+def test_bad_port(script: str, source: str, value: str, databases: dict[str, str], tmp_path: Path):
     """Un port impossible est une erreur d'usage qui nomme sa source, quelle qu'elle soit."""
-    shutil.copy(ROOT / script, tmp_path)
-    in_option = run(tmp_path / script, "-p", value, **databases)
-    in_environment = run(tmp_path / script, WS_PORT=value, **databases)
-    (tmp_path / ".env").write_text(f"WS_PORT={value}\n")
-    in_file = run(tmp_path / script, **databases)
-    for result, source in (
-        (in_option, "-p"),
-        (in_environment, "WS_PORT dans l'environnement"),
-        (in_file, "WS_PORT dans le fichier .env"),
-    ):
-        assert result.code == 2, result
-        message = result.errors.splitlines()[-1]
-        assert f"error: {source} : « {value} »" in message and "65535" in message, message
-        assert result.output == ""
-
-
-@each_script
-def test_enormous_port(script: str, databases: dict[str, str]):
-    """Même un nombre que Python refuse de lire n'est qu'une erreur d'usage."""
-    result = run(script, "-p", "9" * 5000, **databases)
-    assert result.code == 2 and "Traceback" not in result.errors, result.errors[-300:]
+    result = refused(script, "WS_PORT", source, value, tmp_path, **databases)
+    message = result.errors.splitlines()[-1]
+    assert result.code == 2 and result.output == "", message
+    assert f"error: {source} : « {value} »" in message and "65535" in message, message
 
 
 @each_server
 def test_unknown_option(script: str, databases: dict[str, str]):
     """Une option inconnue, ou un mot de trop, est une erreur d'usage."""
-    for options in ("--zut",), ("reste",):
-        result = run(script, *options, **databases)
-        assert result.code == 2 and "usage:" in result.errors and options[0] in result.errors
+    result = run(script, "--zut", "reste", **databases)
+    assert result.code == 2 and "usage:" in result.errors and "--zut reste" in result.errors
 
 
 @each_script
@@ -231,23 +234,27 @@ def test_help(script: str):
 
 
 @pytest.mark.parametrize("script", [I_3, II_2, II_3])
-@pytest.mark.parametrize("value", ["abc", "0", "-5", "1e3", "99999999999"])
-def test_bad_session_ttl(script: str, value: str, databases: dict[str, str], tmp_path: Path):
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("SESSION_TTL dans l'environnement", "abc"),
+        ("SESSION_TTL dans l'environnement", "99999999999"),
+        ("SESSION_TTL dans le fichier .env", "0"),
+    ],
+)
+def test_bad_session_ttl(
+    script: str, source: str, value: str, databases: dict[str, str], tmp_path: Path
+):
     """SESSION_TTL impossible : une erreur d'usage qui nomme sa source."""
-    shutil.copy(ROOT / script, tmp_path)
-    (tmp_path / ".env").write_text(f"SESSION_TTL={value}\n")
-    for result, source in (
-        (run(script, SESSION_TTL=value, **databases), "SESSION_TTL dans l'environnement"),
-        (run(tmp_path / script, **databases), "SESSION_TTL dans le fichier .env"),
-    ):
-        assert result.code == 2 and f"error: {source} : « {value} »" in result.errors, result
+    result = refused(script, "SESSION_TTL", source, value, tmp_path, **databases)
+    assert result.code == 2 and f"error: {source} : « {value} »" in result.errors, result
 
 
 # --- Ce qui empêche de démarrer --------------------------------------------------------------
 
 
 @each_server
-@pytest.mark.parametrize("address", [f"{NOWHERE}1", "nulle-part.invalid", "a" * 300, "a..b"])
+@pytest.mark.parametrize("address", [f"{NOWHERE}1", "a" * 300, "a..b"])
 def test_unknown_address(script: str, address: str, databases: dict[str, str]):
     """Une adresse qui n'est pas à cette machine : une phrase qui la nomme, et le remède."""
     check_sentence(run(script, "-a", address, **databases), address, "-a", "port 8888")
@@ -283,7 +290,6 @@ def test_not_a_redis(script: str):
             "pas une adresse",
             "redis://127.0.0.1:abc/0",
             "http://127.0.0.1:6379",
-            "redis://nulle-part.invalid:6379/0",
         ):
             check_sentence(run(script, REDIS_URL=url), url, "databases.py", "REDIS_URL")
     finally:
@@ -299,8 +305,7 @@ def test_redis_without_that_database(redis_url: str):
 @pytest.mark.parametrize("url", ["mongodb://", "mongodb://127.0.0.1:abc", "mongodb://h:1/a b"])
 def test_not_a_mongo_address(url: str, redis_url: str):
     """MongoDB peut manquer au démarrage, mais une adresse mal écrite se dit en une phrase."""
-    result = run(II_3, REDIS_URL=redis_url, MONGO_URL=url)
-    check_sentence(result, url, "MONGO_URL")
+    check_sentence(run(II_3, REDIS_URL=redis_url, MONGO_URL=url), url, "MONGO_URL")
 
 
 @pytest.mark.parametrize("script", [II_2, II_3])
