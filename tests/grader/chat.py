@@ -71,7 +71,8 @@ class Drive:
     def conclusive(self) -> bool:
         """Le mot est passé, ou le serveur a compris l'arrivée, ou s'est trompé tout seul."""
         fault = any(bug in self.served.program.output for bug in BUGS)
-        return self.worth >= 2 or not self.served.url or (fault and self.talk.opened)
+        deaf = not self.served.url or self.talk.error.startswith("TimeoutError")
+        return self.worth >= 2 or deaf or (fault and self.talk.opened)
 
     @property
     def how(self) -> str:

@@ -170,16 +170,18 @@ async def _converse(open_client: Opener, role: str, mock: Mock, without: tuple) 
     await program.quiet()
     lesson.asked = bool(program.output.strip())
     spoken: list[str] = []
+    idle = 0  # réponses de suite restées sans effet
     for _ in range(9):
-        if not program.alive:
+        if not program.alive or idle == 3:
             break
         answer = choose(program.question, pseudo, mock, lesson.typed, texts)
         lesson.typed.append(answer)
         await program.tell(answer)
         await program.quiet(0.1, 0.6)
-        if await until(lambda a=answer: mock.heard(a) or not program.alive, 1.5):
-            if answer in texts and mock.heard(answer):
-                spoken.append(answer)
+        await until(lambda a=answer: mock.heard(a) or not program.alive, 1.2)
+        if answer in texts and mock.heard(answer):
+            spoken.append(answer)
+        idle = 0 if mock.heard(answer) or program.question else idle + 1
         if len(spoken) >= 2 and (found := _dialect(mock, pseudo, spoken, role)):
             lesson.dialect = found
             break

@@ -14,6 +14,8 @@ async def handler(ws):
     try:
         async for m in ws:
             await dire(salon, ws, f"{pseudo} | {m}")
+    except websockets.ConnectionClosed:
+        pass
     finally:
         salons[salon].pop(ws)
         await dire(salon, ws, f"<- {pseudo}")
@@ -23,7 +25,10 @@ async def dire(salon, ws, texte):
     for w in list(salons[salon]):
         if w is not ws:
             await asyncio.sleep(0.3)
-            await w.send(texte)
+            try:
+                await w.send(texte)
+            except websockets.ConnectionClosed:
+                pass
 
 
 async def main():
