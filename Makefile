@@ -7,7 +7,7 @@ PYTEST_OPTIONS ?= -n 2
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PYTEST := $(PYTHON) -m pytest $(PYTEST_OPTIONS)
+PYTEST = $(PYTHON) -m pytest $(PYTEST_OPTIONS)
 
 # Le python3 de Rocky Linux 9 est un 3.9 : il faut le chercher sous son nom complet. 3.14 d'abord,
 # le dernier pour lequel toutes les roues existent.
@@ -49,6 +49,8 @@ style: install ## vérifie l'écriture du code
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 
+# Des foules qui se mesurent ne se croisent pas : une à la fois.
+endurance: PYTEST_OPTIONS = -n 0
 endurance: install $(NODE_MODULES) ## les pannes et les foules, en plus long
 	@$(PYTEST) -m endurance
 

@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marque ce qui touche aux bases : `pytest -m databases --databases=containers`."""
+    """Marque ce qui touche aux bases : `-m databases` les choisit."""
     for item in items:
         if "storage" in getattr(item, "fixturenames", ()):
             item.add_marker("databases")
