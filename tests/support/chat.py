@@ -1,4 +1,4 @@
-"""Un client de la chatroom pour les tests : il parle le contrat, et retient tout ce qu'il reçoit."""
+"""Un client de la chatroom pour les tests, qui retient tout ce qu'il reçoit."""
 
 import asyncio
 import re
@@ -118,7 +118,7 @@ class Chatter:
 
 
 async def settle(watcher: Chatter, *others: Chatter) -> None:
-    """Attend que `watcher` ait vu ce que chacun des `others` a dit jusqu'ici (une marque le dit)."""
+    """Attend que `watcher` ait vu tout ce que chacun des `others` a dit jusqu'ici."""
     for number, other in enumerate(others):
         mark = f"marque {id(other)}-{number}"
         await other.say(mark)
