@@ -18,11 +18,11 @@ SYSTEM_PYTHON = $(firstword $(foreach name,$(CANDIDATES),$(shell \
 NODE_MODULES := $(if $(shell command -v npm),node_modules/.package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help chat test style endurance meta noter install
+.PHONY: help chat test style endurance meta noter bench bench-long install
 
 help: ## montre cette aide
 	@echo "Commandes du TP :"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Exemples :"
 	@echo "  make chat ADDRESS=0.0.0.0 PORT=8889    ouvert aux autres machines, sur un autre port"
@@ -60,6 +60,12 @@ meta: install $(NODE_MODULES) ## essaie la notation elle-même
 noter: install $(NODE_MODULES) ## note un rendu : make noter RENDU=../etudiant
 	@test -n "$(RENDU)" || { echo "Quel dossier ? make noter RENDU=../etudiant"; exit 2; }
 	@$(PYTEST) --rendu="$(RENDU)" --langue=$(LANGUE)
+
+bench: install $(NODE_MODULES) ## mesure nos serveurs et leurs concurrents, en quelques minutes
+	@$(PYTHON) bench/bench.py
+
+bench-long: install $(NODE_MODULES) ## le même, cinq tours de chaque mesure
+	@$(PYTHON) bench/bench.py --rounds 5 --seconds 4 --grade 20
 
 install: $(VENV)/installed
 

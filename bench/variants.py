@@ -111,9 +111,9 @@ SUBSCRIPTIONS = (
     ),
     ("async def read_room(", FOLLOW.lstrip("\n") + "async def read_room("),
     (
-        "                await relay(websocket, redis, session)\n",
+        "                await relay(",
         "                follower = asyncio.create_task(follow(websocket))\n"
-        "                await relay(websocket, redis, session)\n",
+        "                await relay(",
     ),
     (
         "            pass_on(entries, server, tasks)\n",
