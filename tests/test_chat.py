@@ -50,6 +50,12 @@ async def settle(*people: Chatter) -> None:
         chatter.lines[:] = [one for one in chatter.lines if " a dit : marque " not in one]
 
 
+async def refusal(stranger: Chatter) -> int:
+    """Rend le code qui ferme une connexion refusée, ou 0 si elle est acceptée."""
+    await stranger.until(lambda: stranger.frames, "attend une réponse")
+    return 0 if stranger.session else await stranger.closed()
+
+
 # --- Arriver ---------------------------------------------------------------------------------
 
 
@@ -146,7 +152,7 @@ async def test_refused_hello(room: Room):
         "Hello|Ada": 4003,
     }
     strangers = [await room.open(first) for first in wrong]
-    codes = [await stranger.closed() for stranger in strangers]
+    codes = [await refusal(stranger) for stranger in strangers]
     assert dict(zip(wrong, codes, strict=True)) == wrong
     for stranger in strangers:
         assert len(stranger.frames) == 1 and stranger.frames[0].startswith("Erreur : ")
@@ -275,7 +281,7 @@ async def test_pseudos_refused(room: Room):
         "session": "ID|123",
     }
     strangers = [await room.open(f"Hello|{pseudo}") for pseudo in refused.values()]
-    codes = [await stranger.closed() for stranger in strangers]
+    codes = [await refusal(stranger) for stranger in strangers]
     accepted = [name for name, code in zip(refused, codes, strict=True) if code != 1008]
     assert accepted == []
     assert all(stranger.lines[0].startswith("Erreur : ") for stranger in strangers)
@@ -289,7 +295,7 @@ async def test_pseudo_is_unique(room: Room):
     lea, street, witness = await room.gather("Léa", "Straße 1", "Témoin")
     same = "Léa", "léa", "LÉA", "Le\u0301a", "ｌéａ", " Léa ", "STRASSE 1", "Straße\u00a01"
     strangers = [await room.open(f"Hello|{pseudo}") for pseudo in same]
-    codes = [await stranger.closed() for stranger in strangers]
+    codes = [await refusal(stranger) for stranger in strangers]
     assert [pseudo for pseudo, code in zip(same, codes, strict=True) if code != 4003] == []
     await room.join("Lea")
     await lea.leave()

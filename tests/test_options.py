@@ -104,8 +104,10 @@ def test_precedence(script: str, databases: dict[str, str], tmp_path: Path):
         (wrong / ".env").write_text(f"WS_HOST={prefix}99\nWS_PORT={ports[3]}\n")
     shutil.copy(ROOT / script, folder)
 
-    def target(*options: str, env: tuple[str, str] | None, file: str) -> tuple[str, str]:
-        (folder / ".env").write_text(file, encoding="utf-8")
+    def target(*options: str, env: tuple[str, str] | None, file: str | None) -> tuple[str, str]:
+        (folder / ".env").unlink(missing_ok=True)
+        if file is not None:
+            (folder / ".env").write_text(file, encoding="utf-8")
         changes = dict(zip(("WS_HOST", "WS_PORT"), env, strict=True)) if env else {}
         result = run(folder / script, *options, cwd=elsewhere, **databases, **changes)
         found = said.search(result.errors + result.output)
@@ -121,7 +123,8 @@ def test_precedence(script: str, databases: dict[str, str], tmp_path: Path):
     assert target(env=("", ""), file=file) == (f"{prefix}4", ports[2])
     assert target("-a", "", "-p", "", env=None, file=file) == (f"{prefix}4", ports[2])
     empty = "# rien\nWS_HOST=\nWS_PORT=\n"
-    assert target("-a", f"{prefix}2", env=None, file=empty) == (f"{prefix}2", "8888")
+    for file in empty, None:
+        assert target("-a", f"{prefix}2", env=None, file=file) == (f"{prefix}2", "8888")
 
 
 @each_server
