@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from grader.dialect import Dialect, Lesson, from_code, known, word
 from grader.launch import Ports, Served
-from grader.room import LATE, Guest, Person, Talk, converse, survive
+from grader.room import LATE, Guest, Person, Talk, announced, converse, survive
 from grader.sandbox import PATIENCE, until
 from grader.student import Student, tail
-from grader.verdict import Verdict, could_not_run, failed, not_reached, passed
-from grader.wire import REFUSED, Frame, Mock, text_of
+from grader.verdict import FAILED, Verdict, could_not_run, failed, not_reached, passed
+from grader.wire import REFUSED, Frame, Mock, mentions, text_of
 
 # Les erreurs qui, dans le code du serveur, sont des fautes quel que soit le dialecte.
 BUGS = ("NameError", "UnboundLocalError", "AttributeError", "IndentationError")
@@ -26,7 +26,10 @@ SILENCE = 5  # secondes laissées à un client pour dire que le serveur est part
 
 def unique(dialects: list[Dialect]) -> list[Dialect]:
     """Chaque dialecte une seule fois."""
-    return list({dialect.shown(): dialect for dialect in reversed(dialects)}.values())[::-1]
+    seen: dict[str, Dialect] = {}
+    for dialect in dialects:
+        seen.setdefault(dialect.shown(), dialect)
+    return list(seen.values())
 
 
 def learned(student: Student, step: str, lesson: Lesson | None) -> list[Dialect]:
@@ -203,6 +206,9 @@ async def server(student: Student) -> dict[str, Verdict]:
     verdicts |= judge_talk("i3.server", found)
     if talk.delivered:
         verdicts["i3.server.abrupt"] = await _abrupt(student, start, dialect, client_role, lesson)
+        if verdicts["i3.server.leave"].state == FAILED and dialect:
+            if word_said := await _leaves_by_word(student, start, dialect):
+                verdicts["i3.server.leave"] = passed(("by_word", {"word": word_said}))
         if talk.sample is not None and dialect:
             student.samples["i3"] = (talk.sample, talk.names[2], talk.texts[0])
     student.notice(verdicts, "i3.server", served.program)
@@ -244,6 +250,28 @@ def judge_talk(prefix: str, found: Drive) -> dict[str, Verdict]:
     return verdicts
 
 
+QUITTING = ("quit", "exit", "bye", "leave", "logout", "disconnect", "stop", "fin", "q", "quitter")
+
+
+async def _leaves_by_word(student: Student, start, dialect: Dialect) -> str:
+    """Le mot, écrit dans le serveur, par lequel un client s'en va en l'annonçant ; "" sinon."""
+    words = student.hand_in.code("i3.server").constants()
+    for said in [w for w in words if w.strip("/!:|. ").casefold() in QUITTING][:3]:
+        served = await start()
+        newcomer, (b_name, a_name, _) = guests(served, dialect), names()
+        b, a = await newcomer(b_name), await newcomer(a_name)
+        mark = len(b.frames)
+        await a.say(said)
+        heard = await until(lambda b=b, m=mark, n=a_name: announced(b.after(m), n, [], ()), 1.5)
+        told = announced(b.after(mark), a_name, [], ())
+        relayed = any(mentions(frame, said) for frame in b.after(mark))
+        await asyncio.gather(a.close(), b.close(), return_exceptions=True)
+        await student.launcher.end(served.program)
+        if heard and told and not relayed:
+            return said
+    return ""
+
+
 async def _abrupt(student, start, dialect, client_role, lesson) -> Verdict:
     served = await start()
     newcomer = guests(served, dialect) if dialect else people(student, served, client_role, lesson)
@@ -262,6 +290,7 @@ async def client(student: Student) -> dict[str, Verdict]:
     lesson = await student.lesson(role)
     output = lesson.output.strip()[-600:]
     remarks = student.remarks(lesson)
+    remarks += [("state_file", {"path": path}) for path in lesson.without]
     verdicts = {}
     if lesson.named:
         verdicts["i3.client.pseudo"] = passed(*remarks)

@@ -13,6 +13,7 @@ from grader.verdict import COULD_NOT_RUN, FAILED, NOT_REACHED, PASSED
 
 SIGNS = {PASSED: "✓", FAILED: "✗", NOT_REACHED: "·", COULD_NOT_RUN: "?"}
 WIDTH = 96
+INDENT = " " * 37
 
 
 def student_of(name: str, folder: str, session) -> dict:
@@ -32,6 +33,11 @@ def speaker(session):
     """`say("mark", score=12)` : un mot des rapports, dans la langue choisie."""
     table: Table = session.table
     return lambda key, **params: table.say("words", key, session.language, **params)
+
+
+def colon(session) -> str:
+    """Le deux-points et ses espaces : le français en met une devant."""
+    return " : " if session.language == "fr" else ": "
 
 
 def mark_lines(student: dict, session) -> list[str]:
@@ -57,7 +63,7 @@ def progress(student: dict, session) -> str:
     counts = Counter(check["state"] for check in student["checks"])
     say = speaker(session)
     states = ", ".join(f"{counts[s]} {say(s)}" for s in SIGNS if counts[s])
-    return f"\n{student['name']} : {mark_lines(student, session)[0]} — {states}"
+    return f"{student['name']}{colon(session)}{mark_lines(student, session)[0]} — {states}"
 
 
 def table_lines(student: dict, session) -> list[str]:
@@ -68,9 +74,13 @@ def table_lines(student: dict, session) -> list[str]:
         lines.append(say("empty"))
     for step in STEPS:
         lines.append(say(f"step_{step}"))
+        told = ""  # la même raison n'est dite qu'une fois de suite
         for check in student["checks"]:
             if check["id"].partition(".")[0] == step:
                 lines += check_lines(check, session)
+                if check["state"] == NOT_REACHED and check["actual"] != told:
+                    lines.append(f"{INDENT}{flat(check['actual'])}")
+                told = check["actual"]
     return [*lines, *mark_lines(student, session)]
 
 
@@ -78,12 +88,13 @@ def check_lines(check: dict, session) -> list[str]:
     say = speaker(session)
     points = f"{number(check['points'], session)}/{number(check['max'], session)}"
     lines = [f"  {SIGNS[check['state']]} {check['id']:<22} {points:>9}  {check['sentence']}"]
-    indent = " " * 37
     if check["state"] == FAILED:
-        lines += [f"{indent}{flat(check['actual'])}", f"{indent}{flat(check['hint'])}"]
+        lines += [f"{INDENT}{flat(check['actual'])}", f"{INDENT}{flat(check['hint'])}"]
     elif check["state"] == COULD_NOT_RUN:
-        lines.append(f"{indent}{say(COULD_NOT_RUN)} : {flat(check['actual'])}")
-    lines += [f"{indent}{say('remark')} : {flat(remark)}" for remark in check["remarks"]]
+        lines.append(f"{INDENT}{say(COULD_NOT_RUN)}{colon(session)}{flat(check['actual'])}")
+    lines += [
+        f"{INDENT}{say('remark')}{colon(session)}{flat(remark)}" for remark in check["remarks"]
+    ]
     return lines
 
 
@@ -147,7 +158,7 @@ def write_csv(path: Path, students: list[dict], session) -> None:
 def markdown(student: dict, session) -> str:
     """La page d'un étudiant : sa note, le tableau, puis chaque échec raconté."""
     say = speaker(session)
-    lines = [f"# {say('title')} : {plain(student['name'])}", ""]
+    lines = [f"# {say('title')}{colon(session)}{plain(student['name'])}", ""]
     lines += [f"**{line}**\n" for line in mark_lines(student, session)]
     if is_empty(student):
         return "\n".join([*lines, say("empty"), ""])
@@ -176,16 +187,19 @@ def story(check: dict, session) -> list[str]:
     lines = []
     if check["state"] == FAILED:
         lines = [
-            f"- **{say('done')}** : {check['rationale']}",
-            f"- **{say('came')}** : {plain(check['actual'])}",
-            f"- **{say('expected')}** : {check['expected']}",
-            f"- **{say('question')}** : {plain(check['hint'])}",
+            f"- **{say('done')}**{colon(session)}{check['rationale']}",
+            f"- **{say('came')}**{colon(session)}{plain(check['actual'])}",
+            f"- **{say('expected')}**{colon(session)}{check['expected']}",
+            f"- **{say('question')}**{colon(session)}{plain(check['hint'])}",
         ]
         if check["output"]:
-            lines += ["", f"{say('output')} :", "", *fenced(check["output"])]
+            lines += ["", f"{say('output')}{colon(session).rstrip()}", "", *fenced(check["output"])]
     elif check["state"] == COULD_NOT_RUN:
-        lines = [f"**{say(COULD_NOT_RUN)}** : {plain(check['actual'])}"]
-    return [*lines, *(f"- *{say('remark')}* : {plain(remark)}" for remark in check["remarks"])]
+        lines = [f"**{say(COULD_NOT_RUN)}**{colon(session)}{plain(check['actual'])}"]
+    return [
+        *lines,
+        *(f"- *{say('remark')}*{colon(session)}{plain(remark)}" for remark in check["remarks"]),
+    ]
 
 
 def fenced(text: str) -> list[str]:
@@ -207,7 +221,7 @@ def how_driven(student: dict, session) -> list[str]:
     for step, how in sorted(student["how_driven"].items()):
         source, _, dialect = how.partition(": ")
         told = say(f"driven_{source}", dialect=f"`{flat(dialect).replace('`', '')}`")
-        lines.append(f"- {say('step_' + step)} : {told}")
+        lines.append(f"- {say('step_' + step)}{colon(session)}{told}")
     return lines
 
 
@@ -281,13 +295,13 @@ def class_page(students: list[dict], session) -> str:
         marks.append(
             f'<tr><td>{esc(student["name"])}</td><td class="n">{score}{extra}{warn}</td></tr>'
         )
-    title = esc(f"{say('class')} : {len(students)} {say('students')}")
+    title = esc(f"{say('class')}{colon(session)}{len(students)} {say('students')}")
     return (
         f'<!doctype html>\n<html lang="{session.language}">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n"
-        f"<p>{esc(say('mean'))} : <strong>{mean}</strong> / 20</p>\n"
-        f"<p>{esc(say('first_failure'))} : <strong>{told}</strong></p>\n"
+        f"<p>{esc(say('mean'))}{colon(session)}<strong>{mean}</strong> / 20</p>\n"
+        f"<p>{esc(say('first_failure'))}{colon(session)}<strong>{told}</strong></p>\n"
         f"<h2>{esc(say('rate'))}</h2>\n<table>\n" + "\n".join(rows) + "\n</table>\n"
         f"<h2>{esc(say('score'))}</h2>\n<table>\n" + "\n".join(marks) + "\n</table>\n</html>\n"
     )

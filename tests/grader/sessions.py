@@ -1,6 +1,7 @@
 """Étapes II.2 et II.3 : ce qui est écrit dans Redis et MongoDB, et ce que le programme retient."""
 
 import asyncio
+import re
 
 from grader.bases import (
     MongoWatch,
@@ -13,13 +14,13 @@ from grader.bases import (
     shown,
 )
 from grader.chat import drive, guests, learned, names, texts
-from grader.dialect import known
+from grader.dialect import Dialect, known
 from grader.launch import Ports, Served
-from grader.room import LATE, Talk
+from grader.room import LATE, Guest
 from grader.sandbox import until
 from grader.student import Student, tail
 from grader.verdict import Verdict, could_not_run, failed, passed
-from grader.wire import REFUSED
+from grader.wire import REFUSED, mentions, text_of
 
 WRITES = 2  # secondes pour qu'une arrivée ou un départ se lise dans la base
 
@@ -165,57 +166,94 @@ def judge_memory(answer: dict | None) -> Verdict:
 
 
 async def mongo_server(student: Student) -> dict[str, Verdict]:
-    """Le serveur de II.3 : l'historique."""
+    """Le serveur de II.3, dans le premier dialecte où il enregistre ou raconte quelque chose."""
     role = student.chat_client("ii3") or student.chat_client("ii2") or student.chat_client("i3")
     lesson = await student.lesson_or_none(role) if role else None
-    dialects = learned(student, "ii3", lesson) or known()
+    sure = learned(student, "ii3", lesson)
+    first: dict[str, Verdict] = {}
+    for dialect in (sure or known())[:4]:
+        verdicts, understood = await _history(student, dialect)
+        first = first or verdicts
+        if understood:
+            student.drives["ii3"] = f"{dialect.source}: {dialect.shown()}"
+            return verdicts
+        if "ii3.server.insert" not in verdicts:
+            break
+    if not sure:
+        for check in ("ii3.server.insert", "ii3.server.history"):
+            if check in first:
+                first[check] = could_not_run("unknown_dialect")
+    return first
+
+
+async def _history(student: Student, dialect: Dialect) -> tuple[dict[str, Verdict], bool]:
+    """Un auteur et un lecteur se parlent, puis un nouveau venu entre.
+
+    Rend les verdicts, et si le serveur a compris ce dialecte.
+    """
     async with fresh_redis() as redis, fresh_mongo() as mongo:
         served = await student.launcher.server(
             "ii3.server", Ports(redis=redis.port, mongo=mongo.port)
         )
         if not served.url:
-            return {"ii3.server.mongo": failed("no_listen", output=tail(served.program))}
-        dialect = dialects[0]
-        said, talk = texts()[:3], Talk()
-        author_name, reader_name, newcomer_name = names()
-        newcomer = guests(served, dialect)
-        present = []
+            return {"ii3.server.mongo": failed("no_listen", output=tail(served.program))}, False
+        said, newcomer, present = texts()[:3], guests(served, dialect), []
         try:
-            author = await newcomer(author_name)
+            author, reader, late = names()
+            author = await newcomer(author)
             present.append(author)
-            reader = await newcomer(reader_name)
+            reader = await newcomer(reader)
             present.append(reader)
+            heard = []
             for text in said:
                 await author.say(text)
-                await reader.wait(text, LATE)
+                heard.append(await reader.wait(text, LATE))
             stored = await _stored(mongo, said)
-            late = await newcomer(newcomer_name)
+            late = await newcomer(late)
             present.append(late)
-            told = await until(
-                lambda: all(any(t in str(f) for f in late.frames) for t in said), LATE
-            )
+            asked, told = "", await _told(late, said)
+            for asked in [] if told else requests(student):
+                await late.say(asked)
+                if told := await _told(late, said):
+                    break
         except REFUSED as error:
-            talk.error = str(error)
-            return {
-                "ii3.server.mongo": failed("refused", error=str(error), output=tail(served.program))
-            }
+            came = failed("refused", error=str(error), output=tail(served.program))
+            return {"ii3.server.mongo": came}, False
         finally:
             await asyncio.gather(*(guest.close() for guest in present), return_exceptions=True)
-        student.drives["ii3"] = f"{dialect.source}: {dialect.shown()}"
-        output = tail(served.program)
-        verdicts = {
-            "ii3.server.mongo": passed()
-            if mongo.commands
-            else failed("no_mongo_command", output=output),
-            "ii3.server.insert": passed()
-            if stored
-            else failed("not_stored", message=said[0], output=output),
-            "ii3.server.history": passed()
-            if told
-            else failed("no_history", message=" / ".join(said), came=str(late.frames[:4])),
-        }
+        commands = bool(mongo.commands)
+        await student.launcher.end(served.program)
+    output, came = tail(served.program), " / ".join(map(text_of, late.frames[:4])) or "—"
+    mongo_verdict = passed() if commands else failed("no_mongo_command", output=output)
+    insert = passed() if stored else failed("not_stored", message=said[0], output=output)
+    history = failed("no_history", message=" / ".join(said), came=came, output=output)
+    if told:
+        history = passed(*([("on_request", {"word": asked})] if asked else []))
+    verdicts = {
+        "ii3.server.mongo": mongo_verdict,
+        "ii3.server.insert": insert,
+        "ii3.server.history": history,
+    }
     student.notice(verdicts, "ii3.server", served.program)
-    return verdicts
+    return verdicts, bool(stored or told or any(heard))
+
+
+WANTED = re.compile(r"\W*(hist|log|last|old|prec)\w*\W*", re.I)
+
+
+def requests(student: Student) -> list[str]:
+    """Les mots, écrits dans le serveur, qui ont l'air de demander l'historique."""
+    words = student.hand_in.code("ii3.server").constants()
+    return [word for word in words if WANTED.fullmatch(word)][:3]
+
+
+async def _told(late: Guest, said: list[str]) -> bool:
+    """Vrai dès que ce client a reçu tous ces messages."""
+
+    def all_there() -> bool:
+        return all(any(mentions(frame, text) for frame in late.frames) for text in said)
+
+    return bool(await until(all_there, LATE))
 
 
 async def _stored(mongo: MongoWatch, said: list[str]) -> bool:

@@ -1,0 +1,88 @@
+"""La table du correcteur tient : identifiants, points, langues, paramètres, phrases dites."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from grader import grading
+from grader.table import LANGUAGES, TABLE, Table, placeholders
+
+GRADER = Path(grading.__file__).parent
+TEXTS = ("sentence", "rationale", "expected", "hint")
+
+
+def test_ids_are_unique_and_plain() -> None:
+    """Chaque identifiant est unique, en ASCII, de la forme étape.rôle.fait."""
+    names = re.findall(r'^\[checks\."(.+)"\]$', TABLE.read_text("utf-8"), re.M)
+    assert len(names) == len(set(names)) == len(Table().checks) == 30
+    assert all(re.fullmatch(r"i{1,2}[123]\.(server|client)\.[a-z]+", name) for name in names)
+
+
+def test_points_make_twenty_and_a_bonus_of_two() -> None:
+    """Les étapes I.1 à II.2 font 20 points, II.3 en ajoute deux au plus."""
+    checks = Table().checks.values()
+    assert sum(check.points for check in checks if check.step != "ii3") == 20
+    assert sum(check.points for check in checks if check.step == "ii3") == 2
+    assert all(check.points > 0 for check in checks)
+
+
+def test_every_check_is_produced_by_a_unit() -> None:
+    """Chaque vérification appartient à une part du travail qui sait la juger."""
+    assert {check.unit for check in Table().checks.values()} == set(grading.UNITS)
+
+
+@pytest.mark.parametrize("check", Table().checks.values(), ids=lambda check: check.id)
+def test_both_languages_are_complete(check) -> None:
+    """Chaque phrase existe dans les deux langues, et l'aide pose une question."""
+    for language in LANGUAGES:
+        texts = check.texts[language]
+        assert set(texts) == set(TEXTS)
+        assert all(text.strip() == text and text for text in texts.values())
+        assert texts["hint"].rstrip().endswith("?"), texts["hint"]
+        assert not any(placeholders(text) for text in texts.values())
+
+
+def test_phrases_have_the_same_parameters_in_both_languages() -> None:
+    """Une phrase et sa traduction emploient les mêmes paramètres."""
+    for section, phrases in Table().phrases.items():
+        for key, phrase in phrases.items():
+            assert set(phrase) == set(LANGUAGES), f"{section}.{key}"
+            assert placeholders(phrase["fr"]) == placeholders(phrase["en"]), f"{section}.{key}"
+
+
+def test_mistakes_ask_a_question() -> None:
+    """Une faute reconnue mène à une question, jamais au corrigé."""
+    for key, phrase in Table().phrases["mistakes"].items():
+        assert all(text.endswith("?") for text in phrase.values()), key
+
+
+def spoken() -> set[str]:
+    """Les chaînes écrites dans le code du correcteur, calque compris."""
+    files = [*GRADER.glob("*.py"), *GRADER.glob("guest/python/*.py")]
+    trees = [ast.parse(file.read_text("utf-8")) for file in files]
+    return {
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def test_no_phrase_is_forgotten_or_missing() -> None:
+    """Toute phrase de la table sert, et toute phrase dite est dans la table."""
+    table, said = Table(), spoken()
+    made = ("no_join", "no_leave", "step_", "driven_", "sockets", "attributes")
+    for section, phrases in table.phrases.items():
+        for key in phrases:
+            assert key in said or key.startswith(made), f"{section}.{key} ne sert plus"
+    for file in GRADER.glob("*.py"):
+        text = file.read_text("utf-8")
+        for key in re.findall(
+            r'(?:failed|not_reached|could_not_run|CouldNotRun)\(\s*"(\w+)"', text
+        ):
+            assert key in table.phrases["came"], f"{file.name} : {key}"
+        for key in re.findall(r'\(\("(\w+)"', text):
+            assert key in table.phrases["remarks"], f"{file.name} : {key}"
+        for key in re.findall(r'(?<![.\w])say\(\s*"(\w+)"', text):
+            assert key in table.phrases["words"], f"{file.name} : {key}"
