@@ -357,7 +357,6 @@ async def chat(websocket, redis, outbox, ttl, messages):
                 if not asyncio.current_task().cancelling():  # sinon le serveur n'attend plus Redis
                     with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
                         await leave(redis, session, str(websocket.id))
-
         except Refused as refusal:
             code, reason = refusal.args
             await websocket.send(f"Erreur : {reason}")
