@@ -564,8 +564,17 @@ async def close(server):
         async with asyncio.timeout(LEAVE_DELAY):
             await server.wait_closed()
     except TimeoutError:
-        left = sum(task.get_name() == "session" for task in asyncio.all_tasks())
-        print(f"{left} session(s) sans départ noté : leur échéance s'en chargera.", flush=True)
+        left = [task for task in asyncio.all_tasks() if task.get_name() == "session"]
+        print(f"{len(left)} session(s) sans départ noté : leur échéance s'en chargera.", flush=True)
+        await cancel(left)
+
+
+async def cancel(tasks):
+    """Annule des tâches, et insiste : le wait_for de Python 3.11 perd parfois une annulation."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.1)
 
 
 async def main(options):
@@ -582,8 +591,7 @@ async def main(options):
         ]
         await until_stopped(server)
         await close(server)
-        for task in background:
-            task.cancel()
+        await cancel(background)
 
 
 if __name__ == "__main__":
