@@ -28,6 +28,9 @@ from dotenv import dotenv_values
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+if os.name == "posix":
+    import termios
+
 PROMPT_ROWS = 3  # rangées réservées en bas : une ligne tapée plus longue s'y recouvre elle-même
 TYPED_LIMIT = 4095  # octets : Linux coupe là une ligne tapée, sans le dire (man 3 termios)
 HELLO_TIMEOUT = 1  # secondes : tous les serveurs ne répondent pas à qui arrive
@@ -264,6 +267,8 @@ async def main(options):
         if os.name == "posix":  # aioconsole les rend non bloquants, et le shell les garderait ainsi
             for stream in sys.stdin, sys.stdout:
                 os.set_blocking(stream.fileno(), True)
+        if SPLIT:  # le shell prendrait pour une commande la ligne que tu n'as pas finie
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 if __name__ == "__main__":

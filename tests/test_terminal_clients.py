@@ -534,6 +534,18 @@ def test_server_leaving_is_said(chat_server):
         assert terminal.text.rstrip().endswith("Le serveur s'arrête.")
 
 
+def test_half_typed_line_is_not_left_to_the_shell(chat_server):
+    """Une ligne en cours quand le serveur s'arrête ne devient pas une commande du shell."""
+    with in_terminal(chat_server.port) as terminal:
+        terminal.type("salut\n")
+        terminal.wait_screen("Vous avez dit : salut")
+        terminal.type("rm -rf est une comm")
+        terminal.wait_screen("> rm -rf est une comm")
+        chat_server.stop()
+        assert terminal.wait() == 1
+        assert terminal.left_for_the_shell() == b""
+
+
 def test_stalled_terminal_loses_nothing(room):
     """2000 lignes vers un terminal figé une seconde arrivent toutes, une fois, dans l'ordre."""
     with in_terminal(room.port) as terminal:

@@ -154,6 +154,13 @@ class Terminal:
         """Dit si le terminal est dans le mode où les programmes suivants l'attendent."""
         return os.get_blocking(self._slave)
 
+    def left_for_the_shell(self) -> bytes:
+        """Rend ce qui est tapé et que le programme n'a pas lu, comme un shell le lirait ensuite."""
+        modes = termios.tcgetattr(self._slave)
+        modes[3] &= ~termios.ICANON
+        termios.tcsetattr(self._slave, termios.TCSANOW, modes)
+        return os.read(self._slave, 4096) if select.select([self._slave], [], [], 0)[0] else b""
+
     def type(self, keys: str | bytes) -> None:
         """Appuie sur des touches : `\\n` pour Entrée, `\\x03` Ctrl+C, `\\x04` Ctrl+D."""
         os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
