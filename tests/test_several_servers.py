@@ -128,14 +128,13 @@ async def test_race_for_a_pseudo(room: Room, pair: tuple[Server, Server]):
 @each_pair
 async def test_coming_back_elsewhere(room: Room, pair: tuple[Server, Server]):
     """On revient sur l'autre serveur avec son ID|, et l'on y reçoit tout ce qu'on a manqué."""
-    ada, bob = await room.gather("Ada", "Bob", servers=pair)
+    ada, bob, chloe = await room.gather("Ada", "Bob", "Chloé", servers=pair)
     await bob.cut()
     await ada.see("Bob a quitté")
     missed = [f"absent {number}" for number in range(120)]
     for text in missed:
         await ada.say(text)
-    await room.join("Chloé", pair[0])
-    await ada.see("Chloé a rejoint")
+    await chloe.hear(missed[-1])
     back = await room.come_back(bob.session, pair[0])
     await ada.see("Bob est de retour")
     await ada.say("en direct")
@@ -316,49 +315,59 @@ async def test_killed_server(room: Room, redis_url: str):
     """SIGKILL : les survivants annoncent chaque départ une fois, en moins de 30 s, et les pseudos
     sont libres ; et de même pour un serveur seul, relancé."""
     room.may_complain = True
-    killed, survivor, other_survivor = room.start(II_2), room.start(II_2), room.start(II_3)
-    alone = room.start(II_3, REDIS_URL=redis_url.replace("/0", "/1"))
-    ada, bob = await room.gather("Ada", "Bob", servers=[survivor, other_survivor])
+    bases = [redis_url.replace("/0", f"/{number}") for number in range(4)]
+    await asyncio.gather(
+        survived(room, II_2, bases[0]),
+        survived(room, II_3, bases[1]),
+        restarted(room, II_2, bases[2]),
+        restarted(room, II_3, bases[3]),
+    )
+
+
+async def survived(room: Room, script: str, base: str) -> None:
+    """Tue un serveur sur trois."""
+    killed, *survivors = (room.start(script, REDIS_URL=base) for _ in range(3))
+    witnesses = await room.gather("Ada", "Bob", servers=survivors)
     ghosts = [await room.join(f"Fantôme {number}", killed) for number in range(3)]
-    lonely = await room.join("Solitaire", alone)
-    for witness in ada, bob:
+    for witness in witnesses:
         await asyncio.gather(*(witness.see(f"Fantôme {number} a rejoint") for number in range(3)))
-    forget(ada, bob)
-    for server in killed, alone:
-        server.send_signal(signal.SIGKILL)
-        assert server.wait() == -signal.SIGKILL
-    assert await ghosts[0].closed() == 1006
-    twin = await room.open("Hello|Fantôme 0", survivor)
+    forget(*witnesses)
+    killed.send_signal(signal.SIGKILL)
+    assert [await ghost.closed() for ghost in ghosts] == [1006] * 3
+    twin = await room.open("Hello|Fantôme 0", survivors[0])
     assert await twin.closed() == 4003
-    restarted = room.start(II_3, REDIS_URL=redis_url.replace("/0", "/1"))
     departures = [f"Annonce : Fantôme {number} a quitté la chatroom" for number in range(3)]
-    for departure in departures:
-        await asyncio.gather(*(one.see(departure, timeout=30) for one in (ada, bob)))
-    newcomers = [await room.join(f"Fantôme {number}", survivor) for number in range(2)]
-    back = await room.come_back(ghosts[2].session, other_survivor)
-    await join_when_free(room, "Solitaire", restarted)
-    expected = [
-        *departures,
-        "Annonce : Fantôme 0 a rejoint la chatroom",
-        "Annonce : Fantôme 1 a rejoint la chatroom",
-        "Annonce : Fantôme 2 est de retour !",
-    ]
+    for witness in witnesses:
+        await asyncio.gather(*(witness.see(line, timeout=30) for line in departures))
+    twin = await room.join("Fantôme 0", survivors[0])
+    back = await room.come_back(ghosts[1].session, survivors[1])
+    await asyncio.gather(*(witness.see("Fantôme 1 est de retour") for witness in witnesses))
     await back.say("fin")
-    await asyncio.gather(ada.hear("fin"), bob.hear("fin"))
-    for witness in ada, bob:
-        assert sorted(witness.lines) == sorted([*expected, "Fantôme 2 a dit : fin"])
-    assert len(newcomers) == 2 and lonely.websocket.close_code == 1006
+    await asyncio.gather(*(witness.hear("fin") for witness in witnesses))
+    expected = [
+        "Annonce : Fantôme 0 a rejoint la chatroom",
+        "Annonce : Fantôme 1 est de retour !",
+        "Fantôme 1 a dit : fin",
+    ]
+    for witness in witnesses:
+        assert sorted(witness.lines[:3]) == departures
+        assert witness.lines[3:] == expected
 
 
-async def join_when_free(room: Room, pseudo: str, server: Server) -> Chatter:
-    """Demande un pseudo jusqu'à ce que son échéance l'ait libéré, 30 s au plus."""
+async def restarted(room: Room, script: str, base: str) -> None:
+    """Tue un serveur seul et le relance : le pseudo se libère à l'échéance, 30 s au plus."""
+    killed = room.start(script, REDIS_URL=base)
+    lonely = await room.join("Solitaire", killed)
+    killed.send_signal(signal.SIGKILL)
+    assert await lonely.closed() == 1006
+    server = room.start(script, REDIS_URL=base)
+    twin = await room.open("Hello|Solitaire", server)
+    assert await twin.closed() == 4003
     async with asyncio.timeout(30 * PATIENCE):
-        while True:
-            chatter = await room.open(f"Hello|{pseudo}", server)
-            await chatter.until(lambda c=chatter: c.frames, "attend une réponse")
-            if chatter.session:
-                return chatter
+        while not twin.session:
             await asyncio.sleep(0.5)
+            twin = await room.open("Hello|Solitaire", server)
+            await twin.until(lambda t=twin: t.frames, "attend une réponse")
 
 
 @each_server
