@@ -33,8 +33,6 @@ from session import (
 from systems import BENCH, System
 from variants import Outdated
 
-RESULTS = BENCH / "results.json"
-
 # Les charges. Les noms sont ceux que report.py relit.
 ONE = Load("saturé, 1 auteur", 1)
 TEN = Load("saturé, 10 auteurs", 10)
@@ -171,9 +169,12 @@ def main():
         "records": records,
         "grading": graded,
     }
-    RESULTS.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    report.write(results)
-    print(f"Écrit : {RESULTS.with_suffix('.md')}, {RESULTS} et img/bench-*.svg")
+    # Un essai partiel ne remplace pas les résultats publiés.
+    folder, images = (DATA, DATA) if options.only else (BENCH, report.IMAGES)
+    text = json.dumps(results, ensure_ascii=False, indent=1) + "\n"
+    (folder / "results.json").write_text(text, encoding="utf-8")
+    report.write(results, folder, images)
+    print(f"Écrit : {folder}/results.md, {folder}/results.json et {images}/bench-*.svg")
 
 
 if __name__ == "__main__":

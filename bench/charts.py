@@ -47,7 +47,7 @@ def bars(path: Path, title: str, unit: str, rows: list[tuple[str, float, str]]) 
 
     `rows` : (nom, valeur, classe), où la classe est « ours », « peer » ou « limit ».
     """
-    rows = sorted(rows, key=lambda row: row[1])
+    rows = sorted((row for row in rows if row[1] > 0), key=lambda row: row[1])
     marks = decades([value for _, value, _ in rows])
     height = TOP + ROW * len(rows) + 40
     span = WIDTH - LEFT - RIGHT

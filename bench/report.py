@@ -490,8 +490,8 @@ def plain(label):
     return label.replace("`", "")
 
 
-def draw(m):
-    IMAGES.mkdir(exist_ok=True)
+def draw(m, images):
+    images.mkdir(exist_ok=True)
     for file, title, unit, figure, where in (
         (
             "bench-cout.svg",
@@ -514,7 +514,7 @@ def draw(m):
             if (values := m.values(figure, system.name, *where))
         ]
         if rows:
-            charts.bars(IMAGES / file, title, unit, rows)
+            charts.bars(images / file, title, unit, rows)
     rows = [
         (plain(system.label), median(values), colour(system.name))
         for system in (systems.I3, systems.II2, systems.II3, *systems.VARIANT_SYSTEMS)
@@ -522,7 +522,7 @@ def draw(m):
     ]
     if rows:
         charts.bars(
-            IMAGES / "bench-variantes.svg",
+            images / "bench-variantes.svg",
             "Un changement à la fois : 500 clients, 10 auteurs, saturé",
             "microsecondes de calcul par ligne, échelle logarithmique (moins, c'est mieux)",
             rows,
@@ -538,7 +538,7 @@ def draw(m):
             series.append((plain(system.label), points, colour(system.name)))
     if series:
         charts.curves(
-            IMAGES / "bench-croissance.svg",
+            images / "bench-croissance.svg",
             "Calcul du serveur par ligne livrée quand la salle grandit (saturé, 10 auteurs)",
             "microsecondes par ligne",
             "clients",
@@ -546,9 +546,10 @@ def draw(m):
         )
 
 
-def write(results) -> None:
-    (BENCH / "results.md").write_text(markdown(results), encoding="utf-8")
-    draw(Measures(results["records"]))
+def write(results, folder=BENCH, images=IMAGES) -> None:
+    """Écrit results.md dans `folder` et les graphiques dans `images`."""
+    (folder / "results.md").write_text(markdown(results), encoding="utf-8")
+    draw(Measures(results["records"]), images)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Load:
         price = system.cost * (clients // servers) / 1e6  # secondes de calcul par message
         if self.rate:
             return int(min(self.rate * seconds, max(4 * seconds / price, 30)))
-        return int(min(max(seconds / 2 / price, 2 * self.authors, 20), 20_000))
+        return int(min(max(seconds / 2 / price, self.authors, 20), 20_000))
 
 
 class Databases:

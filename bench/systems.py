@@ -11,6 +11,7 @@ PEERS = BENCH / "peers"
 PYTHON = BENCH / ".venv" / "bin" / "python"
 UVICORN = (PYTHON, "-m", "uvicorn", "--app-dir", PEERS, "--host", "127.0.0.1", "--port", "{port}")
 UVICORN += ("--log-level", "warning", "--ws-per-message-deflate", "false", "--backlog", "4096")
+UVICORN += ("--ws-ping-interval", "60", "--ws-ping-timeout", "60")  # saturé, il se ferait couper
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,14 @@ CHANNELS_CORE = System(
     "channels-core",
     "Channels + channels_redis (core)",
     (*UVICORN, "channels_server:app"),
-    150,
+    250,
     environment={"LAYER": "core"},
 )
 CHANNELS_PUBSUB = System(
     "channels-pubsub",
     "Channels + channels_redis (pubsub)",
     (*UVICORN, "channels_server:app"),
-    80,
+    150,
     environment={"LAYER": "pubsub"},
 )
 NODE_MEMORY = System(

@@ -10,13 +10,15 @@ import asyncio
 import json
 import os
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 
 URL = os.environ.get("REDIS_URL")
-redis = Redis.from_url(URL) if URL else None
+# Cent auteurs à la fois épuiseraient la réserve de connexions ordinaire, et leurs messages avec.
+pool = URL and BlockingConnectionPool.from_url(URL, max_connections=4, timeout=None)
+redis = URL and Redis.from_pool(pool)
 
 
 class ConnectionManager:
@@ -26,14 +28,15 @@ class ConnectionManager:
     async def broadcast(self, author, line):
         for connection_id, websocket in list(self.active.items()):
             if connection_id != author:
-                await websocket.send_text(line)
+                with suppress(RuntimeError, WebSocketDisconnect):  # il vient de partir
+                    await websocket.send_text(line)
 
 
 manager = ConnectionManager()
 
 
 async def read_room():
-    async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+    async with Redis.from_url(URL).pubsub(ignore_subscribe_messages=True) as pubsub:
         await pubsub.subscribe("room")
         while True:
             message = await pubsub.get_message(timeout=2)
