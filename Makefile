@@ -22,7 +22,7 @@ NODE_MODULES := $(if $(shell command -v npm),node_modules/.package-lock.json)
 
 help: ## montre cette aide
 	@echo "Commandes du TP :"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Exemples :"
 	@echo "  make chat ADDRESS=0.0.0.0 PORT=8889    ouvert aux autres machines, sur un autre port"
