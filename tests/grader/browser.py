@@ -32,6 +32,8 @@ FIELDS = """() => {
   const kinds = ["text", "search", "email", "url", "tel", "number", "", null];
   const fields = [...document.querySelectorAll("input, textarea, [contenteditable=true]")]
     .filter((e) => shown(e) && (e.tagName !== "INPUT" || kinds.includes(e.getAttribute("type"))));
+  for (const name of ["data-tp7", "data-tp7-button"])
+    document.querySelectorAll(`[${name}]`).forEach((e) => e.removeAttribute(name));
   fields.forEach((e, n) => e.setAttribute("data-tp7", n));
   const clicks = "button, input[type=button], input[type=submit], [onclick], [role=button]";
   const buttons = [...document.querySelectorAll(clicks)].filter(shown);

@@ -40,10 +40,12 @@ class Photographer:
         self.footprint: list[tuple] = []
         self.changed: list[tuple] = []
         self.registries: dict | None = None
+        self.names: list[str] = []
 
     async def on_step(self, step: str, names: list[str]) -> None:
         if step == "before_arrival":
             self.forget()
+            self.names = names
             self.before = await self.watch.snapshot()
         elif step == "arrival":
             await self._poll(self._arrival)
@@ -51,6 +53,11 @@ class Photographer:
             self.arrived = await self.watch.snapshot()
         elif step == "departure":
             await self._poll(self._departure)
+
+    def saw_arrival(self) -> bool:
+        """Vrai si Redis montre le pseudo du dernier arrivé : le serveur l'a compris."""
+        words = repr([(place, self.arrived.get(place)) for place in self.footprint]).casefold()
+        return bool(self.names) and self.names[-1] in words
 
     async def _poll(self, look) -> None:
         for _ in range(WRITES * 20):
@@ -90,7 +97,9 @@ async def redis_server(student: Student) -> dict[str, Verdict]:
             if served.url:
                 lesson = await student.relearn(role, served.url)
             await student.launcher.end(served.program)
-        found = await drive(student, "ii2", start, role, lesson, photographer.on_step)
+        found = await drive(
+            student, "ii2", start, role, lesson, photographer.on_step, photographer.saw_arrival
+        )
         served = found.served
         commands = [command for watch in watches for command in watch.commands]
         await student.launcher.end(served.program)
