@@ -716,7 +716,10 @@ def connect_mongo(url):
     Une écriture ne compte que notée dans son journal. Avec le successeur de motor, une ligne
     change : AsyncMongoClient(url, ...), et `await` devant mongo.close().
     """
-    return AsyncIOMotorClient(url, timeoutMS=5000, serverSelectionTimeoutMS=1000, journal=True)
+    try:
+        return AsyncIOMotorClient(url, timeoutMS=5000, serverSelectionTimeoutMS=1000, journal=True)
+    except (PyMongoError, ValueError) as error:
+        sys.exit(f"« {url} » n'est pas l'adresse d'un MongoDB ({error}) : corrige MONGO_URL.")
 
 
 async def main(options):
