@@ -337,4 +337,5 @@ async def main(options):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(read_options()))
+    with suppress(KeyboardInterrupt):  # Ctrl+C avant même d'écouter
+        asyncio.run(main(read_options()))
