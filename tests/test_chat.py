@@ -535,6 +535,25 @@ async def test_same_order_for_everybody(room: Room):
 
 
 @each_server
+async def test_crowd_cut_at_once(room: Room):
+    """50 connexions coupées net au même instant : 50 départs annoncés, et rien d'autre à l'écran du
+    serveur."""
+    witness = await room.join("Témoin")
+    crowd = await asyncio.gather(*(room.join(f"P{number}") for number in range(50)))
+    await witness.until(lambda: len(witness.lines) == 51, "attend toutes les arrivées")
+    forget(witness)
+    for chatter in crowd:  # ce qui reste à lire fait d'une coupure un rejet (RST)
+        chatter.websocket.transport.pause_reading()
+    for number in range(20):
+        await witness.say(f"non lu {number}")
+    for chatter in crowd:
+        chatter.websocket.transport.abort()
+    await witness.until(lambda: len(witness.lines) == 50, "attend tous les départs")
+    expected = {f"Annonce : P{number} a quitté la chatroom" for number in range(50)}
+    assert set(witness.lines) == expected
+
+
+@each_server
 async def test_client_that_does_not_read(room: Room):
     """Qui ne lit plus rien est écarté, et ne retarde personne."""
     ada, bob = await room.gather("Ada", "Bob")
