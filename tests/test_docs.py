@@ -1,0 +1,112 @@
+"""Les pages de docs/ disent vrai : liens, fichiers, captures, erreurs de la FAQ, configurations."""
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.processes import ROOT, Process, missing
+from support.storage import free_port
+from test_readme import Block, anchor, blocks, headings, links, prose
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+INTERPRETERS = {"bash": ("bash", "-c"), "python": (sys.executable, "-c"), "js": ("node", "-e")}
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # `python` est celui-ci
+FAQ, WIRESHARK = ROOT / "docs/faq.md", ROOT / "docs/wireshark.md"
+
+
+def relative(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path):
+    """Chaque lien vise un fichier, une image ou un titre qui existe."""
+    for link in links(page):
+        if not link.startswith("https://"):
+            path, _, wanted = link.partition("#")
+            target = (page.parent / path) if path else page
+            assert target.exists(), f"{link} n'existe pas"
+            titles = [anchor(title) for _, title in headings(target)] if wanted else [""]
+            assert wanted in titles, f"{link} : pas de tel titre"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_pages_lead_back(page: Path):
+    """De chaque page on retourne au README."""
+    assert {"../README.md", "../README.en.md"} & set(links(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_files_named_exist(page: Path):
+    """Chaque nom de fichier entre accents graves existe."""
+    names = re.findall(r"`((?:docs/|tests/|bench/|ws_)[\w./-]+\.\w+)`", prose(page))
+    assert not [name for name in names if not (ROOT / name).exists()]
+
+
+# --- Les captures --------------------------------------------------------------------------------
+
+
+def shown(text: str) -> list[list[str]]:
+    """Les mots de chaque ligne : les blancs de fin ne se voient pas dans une page."""
+    return [line.split() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("block", blocks(WIRESHARK, "console"), ids=lambda block: block.text[10:60])
+def test_captures_show_what_is_said(block: Block):
+    """Chaque commande tshark montre exactement ce que dit la page."""
+    if reason := missing("tshark"):
+        pytest.skip(reason)
+    command, _, output = block.text.removeprefix("$ ").partition("\n")
+    result = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert shown(result.stdout) == shown(output), result.stderr
+
+
+def test_calculations():
+    """Chaque calcul de la page donne ce qu'elle dit."""
+    text = "\n".join(block.text for block in blocks(WIRESHARK, "pycon"))
+    session = doctest.DocTestParser().get_doctest(text, {}, "wireshark", None, None)
+    result = doctest.DocTestRunner(verbose=False).run(session)
+    assert result.attempted > 5 and not result.failed
+
+
+# --- Les erreurs ---------------------------------------------------------------------------------
+
+
+def errors() -> list[tuple[str, Block | None]]:
+    """Chaque titre de la FAQ qui est une erreur, et le programme qui la fait venir s'il y en a."""
+    sections = re.split(r"^### ", FAQ.read_text(), flags=re.MULTILINE)[1:]
+    shape = r"([^\n]+)\n\n(?:```(bash|python|js)\n(.*?)^```$)?"
+    found = [re.match(shape, section, re.DOTALL | re.MULTILINE).groups() for section in sections]
+    return [(title, Block(lang, "", text) if lang else None) for title, lang, text in found]
+
+
+REPRODUCED = [(title, block) for title, block in errors() if block]
+
+
+@pytest.mark.parametrize("title, block", REPRODUCED, ids=[title for title, _ in REPRODUCED])
+def test_errors_come(title: str, block: Block, request: pytest.FixtureRequest):
+    """Le programme de chaque erreur la fait venir, avec le texte du titre."""
+    if block.language == "js" and not (ROOT / "node_modules/ws").exists():
+        pytest.skip("le paquet ws n'est pas installé : `npm install` active ce test")
+    port = str(free_port())
+    text = block.text.replace("8888", port)
+    if ":6379/0" in text:
+        text = text.replace("redis://127.0.0.1:6379/0", request.getfixturevalue("redis_url"))
+    interpreter = INTERPRETERS[block.language]
+    process = Process(*interpreter, text, WS_PORT=port, PATH=PATH, PYTHONWARNINGS="default")
+    try:
+        pieces = map(re.escape, re.findall(r"`([^`]+)`", title))
+        process.wait_line(".*".join(pieces), timeout=20)
+    finally:
+        process.kill()
+
+
+def test_other_errors_come_elsewhere():
+    """Une erreur sans programme est de celles que les tests du réseau font venir."""
+    network = (ROOT / "tests/test_network.py").read_text()
+    for title, block in errors():
+        assert block or title.strip("`") in network, title
