@@ -226,8 +226,9 @@ async def relay(websocket, tasks, session):
 
 
 def here():
-    """Parcourt les connexions acceptées."""
-    return (client["websocket"] for client in clients.values() if client["websocket"])
+    """Parcourt les connexions acceptées, sauf celles dont la coupure vient d'arriver."""
+    present = (client["websocket"] for client in clients.values() if client["websocket"])
+    return (connection for connection in present if not connection.transport.is_closing())
 
 
 def pass_on(kind, pseudo, author, tasks, text=""):
@@ -310,11 +311,11 @@ async def until_stopped(server):
     """Annonce l'adresse du serveur, puis attend Ctrl+C, SIGTERM ou SIGHUP."""
     host, port = server.sockets[0].getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
-    print(f"Serveur à l'écoute sur ws://{host}:{port} (Ctrl+C pour l'arrêter)", flush=True)
     stop = asyncio.Event()
     with suppress(AttributeError, NotImplementedError):  # Windows n'a que Ctrl+C, qui annule tout
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    print(f"Serveur à l'écoute sur ws://{host}:{port} (Ctrl+C pour l'arrêter)", flush=True)
     with suppress(asyncio.CancelledError):
         await stop.wait()
 

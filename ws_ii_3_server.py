@@ -681,11 +681,11 @@ async def until_stopped(server):
     """Annonce l'adresse du serveur, puis attend Ctrl+C, SIGTERM ou SIGHUP."""
     host, port = server.sockets[0].getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
-    print(f"Serveur à l'écoute sur ws://{host}:{port} (Ctrl+C pour l'arrêter)", flush=True)
     stop = asyncio.Event()
     with suppress(AttributeError, NotImplementedError):  # Windows n'a que Ctrl+C, qui annule tout
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    print(f"Serveur à l'écoute sur ws://{host}:{port} (Ctrl+C pour l'arrêter)", flush=True)
     with suppress(asyncio.CancelledError):
         await stop.wait()
 
@@ -717,7 +717,9 @@ def connect_mongo(url):
     change : AsyncMongoClient(url, ...), et `await` devant mongo.close().
     """
     try:
-        return AsyncIOMotorClient(url, timeoutMS=5000, serverSelectionTimeoutMS=1000, journal=True)
+        return AsyncIOMotorClient(
+            url, serverSelectionTimeoutMS=1000, socketTimeoutMS=5000, journal=True
+        )
     except (PyMongoError, ValueError) as error:
         sys.exit(f"« {url} » n'est pas l'adresse d'un MongoDB ({error}) : corrige MONGO_URL.")
 
