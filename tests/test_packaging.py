@@ -116,12 +116,13 @@ def test_make_passes_options(tmp_path: Path):
 
 def test_compose_is_safe_and_healthy():
     """compose.yaml ne publie que sur cette machine, garde les données, et sait si tout va bien."""
-    text = (ROOT / "compose.yaml").read_text()
+    text, _, several = (ROOT / "compose.yaml").read_text().partition("  # --- Plusieurs serveurs")
     assert re.findall(r"image: (\S+)", text) == ["redis:8", "mongo:8"]
     ports = re.findall(r'- "(\S+)"', text)
     assert ports == ["127.0.0.1:6379:6379", "127.0.0.1:27017:27017"]
     assert text.count("healthcheck:") == 2
     assert "- redis:/data" in text and "- mongo:/data/db" in text
+    assert re.findall(r'- "(\S+)"', several) == ["8888:8888"]  # HAProxy est la seule entrée
 
 
 def test_ci_is_a_sound_script():

@@ -1,0 +1,114 @@
+"""Deux serveurs derrière HAProxy ou nginx, réglés comme le disent docs/ et compose.yaml."""
+
+import asyncio
+import re
+import shlex
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from support.chat import Chatter
+from support.processes import ROOT, Process, Server
+from support.room import II_3, Room
+from support.storage import free_port
+from websockets.exceptions import WebSocketException
+
+FOLDER = ROOT / "docs/several"
+COMMANDS = {
+    "haproxy.cfg": "haproxy -W -f haproxy.cfg",
+    "nginx.conf": "nginx -e stderr -p . -c nginx.conf -g 'daemon off; pid pid;'",
+}
+
+
+@pytest.fixture
+async def room(redis_url: str, mongo_url: str):
+    async with Room(redis_url, mongo_url) as room:
+        yield room
+
+
+@pytest.fixture
+def pair(room: Room) -> list[Server]:
+    return [room.start(II_3), room.start(II_3)]
+
+
+@pytest.fixture(params=COMMANDS)
+def front(request: pytest.FixtureRequest, pair: list[Server], tmp_path: Path) -> Iterator[str]:
+    """L'adresse commune des deux serveurs, tenue par HAProxy ou par nginx."""
+    command = shlex.split(COMMANDS[request.param])
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} n'est pas installé : `apt install {command[0]}` active ce test")
+    text = (FOLDER / request.param).read_text()
+    for number, server in enumerate(pair, 1):
+        text = text.replace(f"chat-{number}:8888", f"127.0.0.1:{server.port}")
+    port = free_port()
+    text = re.sub(r"(bind|listen) :?8888", rf"\1 127.0.0.1:{port}", text)
+    (tmp_path / request.param).write_text(text)
+    process = Process(*command, cwd=tmp_path)
+    yield f"ws://127.0.0.1:{port}"
+    process.kill()
+
+
+async def enter(room: Room, front: str, first: str) -> Chatter:
+    """Entre par l'adresse commune, dès qu'elle répond."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                chatter = await Chatter.open(front, first)
+                break
+            except (OSError, WebSocketException):
+                await asyncio.sleep(0.05)
+    room.people.append(chatter)
+    await chatter.until(lambda: chatter.frames, f"{first} attend d'être accepté")
+    return chatter
+
+
+def whereabouts(redis_url: str, people: list[Chatter]) -> list[str]:
+    """Le serveur de chacun, d'après Redis."""
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        return [redis.hget(f"session:{person.session}", "server") for person in people]
+
+
+async def test_one_address(room: Room, front: str, redis_url: str):
+    """Dix personnes par une adresse : cinq sur chaque serveur, et une seule salle."""
+    people = [await enter(room, front, f"Hello|P{number}") for number in range(10)]
+    assert sorted(Counter(whereabouts(redis_url, people)).values()) == [5, 5]
+    await people[0].say("bonjour à tous")
+    await asyncio.gather(*(person.hear("bonjour à tous") for person in people[1:]))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["arrêté", "tué"])
+async def test_a_server_leaves(room: Room, pair: list[Server], front: str, redis_url: str, number):
+    """Un serveur s'en va : les siens reviennent par la même adresse, chez l'autre.
+
+    Aucune affinité n'y sert : leur session est dans Redis.
+    """
+    people = [await enter(room, front, f"Hello|P{number}") for number in range(4)]
+    leaving, staying = (f"127.0.0.1:{server.port}" for server in pair)
+    placed = list(zip(people, whereabouts(redis_url, people), strict=True))
+    gone = [person for person, server in placed if server == leaving]
+    assert len(gone) == 2
+    await asyncio.to_thread(pair[0].stop, number)
+    for person in gone:
+        await person.closed()
+    back = [await enter(room, front, f"ID|{person.session}") for person in gone]
+    assert all(person.lines[0].startswith("Welcome back") for person in back)
+    assert whereabouts(redis_url, gone) == [staying, staying]
+    await back[0].say("me revoilà")
+    stayed = [person for person, server in placed if server == staying]
+    await asyncio.gather(*(person.hear("me revoilà") for person in [back[1], *stayed]))
+
+
+def test_compose_runs_these_settings():
+    """Le profil « several » de compose.yaml lance HAProxy avec ce réglage, devant ces serveurs."""
+    services = (ROOT / "compose.yaml").read_text().partition("# --- Plusieurs serveurs")[2]
+    assert "./docs/several/haproxy.cfg:" in services
+    for name in COMMANDS:
+        servers = re.findall(
+            r"^ +server .*?([\w-]+):8888", (FOLDER / name).read_text(), re.MULTILINE
+        )
+        assert servers == ["chat-1", "chat-2"]
+        assert all(f"\n  {server}:" in services for server in servers)
