@@ -35,8 +35,8 @@ chat: install ## démarre les bases et le dernier serveur, et dit comment rejoin
 		"essaie make chat PORT=8889"; exit 1; }
 	@echo "Pour rejoindre la chatroom, dans un autre terminal :"
 	@echo "  $(CURDIR)/$(PYTHON) $(CURDIR)/ws_i_3_client.py -a $(JOIN) -p $(PORT)"
-	@echo "ou dans un navigateur, avec l'adresse $(JOIN) et le port $(PORT) :"
-	@echo "  file://$(CURDIR)/ws_i_3_client.html"
+	@echo "ou dans un navigateur :"
+	@echo "  file://$(CURDIR)/ws_i_3_client.html?address=$(JOIN)&port=$(PORT)"
 	@$(PYTHON) databases.py -- python ws_ii_3_server.py -a $(ADDRESS) -p $(PORT)
 
 # 0.0.0.0 veut dire « toutes les adresses de cette machine » : on ne peut pas s'y connecter.
@@ -65,7 +65,7 @@ bench: install $(NODE_MODULES) ## mesure nos serveurs et leurs concurrents, en q
 	@$(PYTHON) bench/bench.py
 
 bench-long: install $(NODE_MODULES) ## le même, cinq tours de chaque mesure
-	@$(PYTHON) bench/bench.py --rounds 5 --seconds 4 --grade 20
+	@$(PYTHON) bench/bench.py --rounds 5 --seconds 2 --grade 20
 
 install: $(VENV)/installed
 
