@@ -37,7 +37,7 @@ from variants import Outdated
 ONE = Load("saturé, 1 auteur", 1)
 TEN = Load("saturé, 10 auteurs", 10)
 HUNDRED = Load("saturé, 100 auteurs", 100)
-LONE = Load("message isolé", 1, rate=10)
+LONE = Load("message isolé", 1, rate=20)  # un toutes les 50 ms : la salle a le temps de se taire
 SMALL = Load("300 messages/s", 100, rate=300)
 LARGE = Load("1000 messages/s", 100, rate=1000)
 SLOWER = Load("100 messages/s", 100, rate=100)
@@ -142,7 +142,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=1, help="tours de mesure (1 par défaut)")
     parser.add_argument("--only", default="", help="étapes à garder (expression régulière)")
     parser.add_argument(
-        "--seconds", type=float, default=2, help="durée d'une charge (2 par défaut)"
+        "--seconds", type=float, default=1, help="durée d'une charge (1 par défaut)"
     )
     parser.add_argument(
         "--grade", type=int, default=1, help="rendus à noter ensemble, après un seul"

@@ -18,11 +18,11 @@ text { font: 13px system-ui, sans-serif; fill: #57606a }
 LEFT, RIGHT, WIDTH, ROW, TOP = 330, 70, 860, 26, 60
 
 
-def number(value: float) -> str:
-    """Écrit un nombre à la française, avec deux chiffres qui comptent (trois au-delà de 100)."""
+def number(value: float, digits: int = 2) -> str:
+    """Écrit un nombre à la française, avec `digits` chiffres qui comptent, sans couper l'entier."""
     if value == 0:
         return "0"
-    decimals = max(0, 1 - floor(log10(abs(value))))
+    decimals = max(0, digits - 1 - floor(log10(abs(value))))
     return f"{value:,.{min(decimals, 4)}f}".replace(",", "\u202f").replace(".", ",")
 
 
