@@ -270,16 +270,19 @@ def check_exact(expected: list[str], *heard_by: list[str]) -> None:
 class Proxy:
     """Un relais TCP devant une base ou un serveur.
 
-    `cut()` coupe net. `swallow()` avale tout sans rien fermer, comme un NAT qui a oublié ;
-    `flow()` laisse passer les connexions neuves, celles d'avant restent muettes pour toujours.
+    `cut()` coupe net. `swallow()` avale tout sans rien fermer, comme un NAT qui a oublié, ou
+    seulement les réponses. `refuse()` coupe, et n'accepte plus personne. `flow()` laisse passer
+    les connexions neuves ; celles qui ont été avalées restent muettes pour toujours.
     """
 
     def __init__(self, host: str, port: int):
         self._target = host, port
         self._tasks: set[asyncio.Task] = set()
-        self._links: set[asyncio.StreamWriter] = set()
+        self._asking: set[asyncio.StreamWriter] = set()
+        self._answering: set[asyncio.StreamWriter] = set()
         self._mute: set[asyncio.StreamWriter] = set()
-        self._swallowing = False
+        self._swallowing: list[set[asyncio.StreamWriter]] = []
+        self._refusing = False
         self.swallowed = 0  # octets
 
     async def __aenter__(self) -> "Proxy":
@@ -297,27 +300,35 @@ class Proxy:
         """La même adresse, par ce relais."""
         return url.replace(urlsplit(url).netloc, f"127.0.0.1:{self.port}")
 
-    def swallow(self) -> None:
-        self._swallowing = True
-        self._mute |= self._links
+    def swallow(self, answers_only: bool = False) -> None:
+        self._swallowing = [self._answering] if answers_only else [self._answering, self._asking]
+        for direction in self._swallowing:
+            self._mute |= direction
+
+    def refuse(self) -> None:
+        self._refusing = True
+        self.cut()
 
     def flow(self) -> None:
-        self._swallowing = False
+        self._swallowing, self._refusing = [], False
 
     def cut(self) -> None:
-        for writer in self._links:
+        for writer in self._answering | self._asking:
             writer.transport.abort()
 
     async def _link(self, reader, writer) -> None:
         self._tasks.add(asyncio.current_task())
+        if self._refusing:
+            writer.transport.abort()
+            return
         try:
             onward = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
             return
-        self._links |= {writer, onward[1]}
-        if self._swallowing:
-            self._mute |= {writer, onward[1]}
+        self._answering.add(writer)
+        self._asking.add(onward[1])
+        self._mute |= {one for one in (writer, onward[1]) for way in self._swallowing if one in way}
         await asyncio.gather(self._pass(reader, onward[1]), self._pass(onward[0], writer))
 
     async def _pass(self, reader, writer) -> None:
@@ -328,8 +339,8 @@ class Proxy:
                 else:
                     writer.write(data)
                     await writer.drain()
-        self._links.discard(writer)
-        self._mute.discard(writer)
+        for links in (self._asking, self._answering, self._mute):
+            links.discard(writer)
         writer.close()
 
 
@@ -359,6 +370,16 @@ def memory_growth(process: Process) -> Callable[[], float]:
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")
     before = memory(process)
     return lambda: memory(process, "VmHWM") - before
+
+
+def connections(server: Server) -> int:
+    """Combien de clients un serveur tient encore : reliés, ou partis sans qu'il ait fermé."""
+    held = 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *_ = line.split()
+        # 01 : reliés ; 08 : l'autre a fermé, nous pas encore.
+        held += local.endswith(f":{server.port:04X}") and state in ("01", "08")
+    return held
 
 
 async def deaf_client(url: str, pseudo: str) -> Chatter:
