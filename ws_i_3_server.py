@@ -32,7 +32,9 @@ MAX_PSEUDO = 32  # caractères
 MAX_MESSAGE = 2000  # caractères
 MAX_FRAME = 4 * MAX_MESSAGE + 1024  # octets : un caractère en prend 4 au plus
 MAX_UNREAD = 2**20  # octets qu'un client peut laisser en attente avant d'être écarté
+MAX_WAITING = 256  # messages d'un client qui attendent leur tour ; au-delà, il n'est plus lu
 HELLO_DELAY = 10  # secondes pour se présenter
+
 CLOSE_DELAY = 2  # secondes laissées à un client pour lire la fermeture
 LEAVE_DELAY = 5  # secondes laissées aux clients quand le serveur s'arrête
 
@@ -298,6 +300,7 @@ async def listen(handler, options):
             origins=options.origins,
             compression=None,  # sur des lignes si courtes, elle coûte plus qu'elle ne gagne
             max_size=MAX_FRAME,
+            max_queue=MAX_WAITING,
             close_timeout=CLOSE_DELAY,
         )
     except (OSError, UnicodeError) as error:

@@ -37,7 +37,9 @@ MAX_PSEUDO = 32  # caractères
 MAX_MESSAGE = 2000  # caractères
 MAX_FRAME = 4 * MAX_MESSAGE + 1024  # octets : un caractère en prend 4 au plus
 MAX_UNREAD = 2**20  # octets qu'un client peut laisser en attente avant d'être écarté
+MAX_WAITING = 256  # messages d'un client qui attendent leur tour ; au-delà, il n'est plus lu
 HELLO_DELAY = 10  # secondes pour se présenter
+
 CLOSE_DELAY = 2  # secondes laissées à un client pour lire la fermeture
 LEAVE_DELAY = 5  # secondes laissées à Redis pour noter les départs quand le serveur s'arrête
 
@@ -101,13 +103,16 @@ return 0
 LEAVE = f"""
 local session, owner = KEYS[1], ARGV[1]
 local current, pseudo, name = unpack(redis.call("HMGET", session, "owner", "pseudo", "name"))
-local deadline = tonumber(redis.call("ZSCORE", "online", session) or "inf")
-if current ~= owner and deadline > tonumber(redis.call("TIME")[1]) then return end
-if redis.call("ZREM", "online", session) == 1 and current then
+local deadline = redis.call("ZSCORE", "online", session)
+if not deadline then return end
+if current ~= owner and tonumber(deadline) > tonumber(redis.call("TIME")[1]) then return end
+if current then
+  -- en premier : Redis plein refuse cette écriture, et avec elle tout le script
+  {XADD} "kind", "leave", "pseudo", pseudo, "author", current)
   redis.call("HSET", session, "connected", 0)
   redis.call("HDEL", "pseudos", name)
-  {XADD} "kind", "leave", "pseudo", pseudo, "author", current)
 end
+redis.call("ZREM", "online", session)
 """
 
 
@@ -425,9 +430,10 @@ async def keep_presence(redis, server, tasks):
         await asyncio.sleep(RENEWAL)
         try:
             await renew(redis, server, tasks)
-            on_time, renewed = clock() - renewed < 2 * RENEWAL, clock()
-            if on_time:
+            if clock() - renewed < 2 * RENEWAL:
                 await sweep(redis)
+            renewed = clock()
+
         except ResponseError as error:
             print(f"Redis refuse d'écrire ({error}) : nouvel essai dans {RENEWAL} s.", flush=True)
 
@@ -535,6 +541,7 @@ async def listen(handler, options):
             origins=options.origins,
             compression=None,  # sur des lignes si courtes, elle coûte plus qu'elle ne gagne
             max_size=MAX_FRAME,
+            max_queue=MAX_WAITING,
             close_timeout=CLOSE_DELAY,
         )
     except (OSError, UnicodeError) as error:
