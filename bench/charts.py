@@ -15,7 +15,7 @@ text { font: 13px system-ui, sans-serif; fill: #57606a }
 .curve { fill: none; stroke-width: 2 }
 @media (prefers-color-scheme: dark) { text { fill: #c9d1d9 } }
 """
-LEFT, RIGHT, WIDTH, ROW, TOP = 330, 70, 860, 26, 60
+LEFT, RIGHT, WIDTH, ROW, TOP = 270, 70, 860, 26, 60
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -61,7 +61,7 @@ def bars(path: Path, title: str, unit: str, rows: list[tuple[str, float, str]]) 
         parts.append(f'<line class="grid" x1="{x:.0f}" y1="{TOP - 8}" x2="{x:.0f}" y2="{bottom}"/>')
         parts.append(
             f'<text class="small" x="{x:.0f}" y="{bottom + 16}" text-anchor="middle">'
-            f"{number(mark)}</text>"
+            f"{number(mark, 1)}</text>"
         )
     parts.append(f'<text class="small" x="{LEFT}" y="{height - 6}">{escape(unit)}</text>')
     for rank, (name, value, kind) in enumerate(rows):
@@ -97,7 +97,7 @@ def curves(path: Path, title: str, unit: str, across_unit: str, series) -> None:
         parts.append(
             f'<line class="grid" x1="{left}" y1="{y:.0f}" x2="{WIDTH - right}" y2="{y:.0f}"/>'
             f'<text class="small" x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">'
-            f"{number(mark)}</text>"
+            f"{number(mark, 1)}</text>"
         )
     for x in xs:
         parts.append(

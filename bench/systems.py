@@ -90,14 +90,14 @@ FASTAPI_MEMORY = System(
 )
 LIMIT = System(
     "limite-ligne",
-    "limite : asyncio nu, une ligne par trame",
+    "limite, une ligne par trame",
     (sys.executable, PEERS / "limit.py", "{port}", "1"),
     3,
     redis=False,
 )
 LIMIT_FRAMES = System(
     "limite-trame",
-    "limite : asyncio nu, autant de lignes par trame que II.2",
+    "limite, mêmes trames que II.2",
     (sys.executable, PEERS / "limit.py", "{port}", "{lines}"),
     0.2,
     redis=False,
