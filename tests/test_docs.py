@@ -47,6 +47,38 @@ def test_files_named_exist(page: Path):
     assert not [name for name in names if not (ROOT / name).exists()]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_commands_name_what_exists(page: Path):
+    """Chaque script, réglage ou profil d'une ligne à copier existe."""
+    lines = [line for block in blocks(page, "bash", "console") for line in block.text.splitlines()]
+    for line in lines:
+        for name in re.findall(r"(?<![\w/.])(?:docs/|tests/|ws_|databases)[\w./]+", line):
+            assert (ROOT / name).exists(), line
+        for profile in re.findall(r"--profile (\w+)", line):
+            assert f"profiles: [{profile}]" in (ROOT / "compose.yaml").read_text(), line
+
+
+def test_pictures_are_remade():
+    """Chaque image vient d'une commande : celle-ci, ou le banc pour ses graphiques."""
+    remade = re.findall(r"[\w-]+\.(?:png|svg)", (ROOT / "docs/pictures.py").read_text())
+    kept = {path.name for path in (ROOT / "img").iterdir() if not path.match("bench-*")}
+    assert kept == set(remade)
+
+
+def test_haproxy_without_docker(tmp_path: Path):
+    """Le réglage d'HAProxy, changé comme le dit la page, nomme les deux serveurs d'ici."""
+    if reason := missing("haproxy"):
+        pytest.skip(reason)
+    text = "\n".join(block.text for block in blocks(ROOT / "docs/architecture.md", "bash"))
+    [change] = re.findall(r"^sed .*", text, re.MULTILINE)
+    target = tmp_path / "haproxy.cfg"
+    change = change.replace("/tmp/haproxy.cfg", str(target))
+    subprocess.run(["bash", "-c", change], cwd=ROOT, check=True)
+    assert re.findall(r"127\.0\.0\.1:(\d+)", target.read_text()) == ["8881", "8882"]
+    checked = subprocess.run(["haproxy", "-c", "-f", target], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
 # --- Les captures --------------------------------------------------------------------------------
 
 
