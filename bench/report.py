@@ -237,7 +237,7 @@ def each_goal(m):
         "II.2, Kio par connexion inerte (2000 clients) : le meilleur concurrent en Python",
         min(
             m.key("idle", peer, TEN, 2000) / 1024
-            for peer in ("fastapi", "socketio", "channels-core", "channels-pubsub")
+            for peer in ("fastapi", "socketio", "channels-pubsub")
         ),
         m.key("idle", "ii2", TEN, 2000) / 1024,
     )
@@ -548,7 +548,7 @@ def draw(m, images):
             rows,
         )
     series = []
-    for system in (*systems.SHARED_ROOM, *systems.ONE_PROCESS):
+    for system in systems.SHARED_ROOM:
         points = [
             (clients, median(values))
             for clients in (100, 500, 2000)
