@@ -12,6 +12,7 @@ import argparse
 import json
 import re
 import resource
+import shutil
 import sys
 import time
 from dataclasses import dataclass
@@ -149,6 +150,8 @@ def main():
         "--grade", type=int, default=1, help="rendus à noter ensemble, après un seul"
     )
     options = parser.parse_args()
+    if sys.platform != "linux" or not shutil.which("npm"):
+        sys.exit("Le banc lit /proc et lance un serveur Node : il faut Linux, et Node avec npm.")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     DATA.mkdir(exist_ok=True)
