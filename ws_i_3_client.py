@@ -165,8 +165,10 @@ def harmless(character):
 
 def clean_message(text):
     """Rend un message sur une ligne, sans rien qui puisse déranger un écran."""
-    kept = "".join(filter(harmless, one_line(unicodedata.normalize("NFC", text))))
-    return unicodedata.normalize("NFC", kept).strip()
+    text = one_line(unicodedata.normalize("NFC", text))
+    if not text.isprintable():  # le plus souvent il n'y a rien à trier
+        text = unicodedata.normalize("NFC", "".join(filter(harmless, text)))
+    return text.strip()
 
 
 def paint(line):

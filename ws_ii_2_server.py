@@ -176,8 +176,10 @@ def visible(character):
 
 def clean_message(text):
     """Rend un message sur une ligne, sans rien qui puisse déranger un écran."""
-    kept = "".join(filter(harmless, one_line(unicodedata.normalize("NFC", text))))
-    return unicodedata.normalize("NFC", kept).strip()
+    text = one_line(unicodedata.normalize("NFC", text))
+    if not text.isprintable():  # le plus souvent il n'y a rien à trier
+        text = unicodedata.normalize("NFC", "".join(filter(harmless, text)))
+    return text.strip()
 
 
 def clean_pseudo(text):
@@ -351,7 +353,9 @@ def pass_on(entries, server, tasks):
     broadcast((c for c in here(server) if c.id not in authors), everything)
     for connection in here(server):
         if connection.id in authors:
-            others = [text for author, text in lines if author != str(connection.id)]
+            me = str(connection.id)
+            others = [text for author, text in lines if author != me]
+
             if others:
                 broadcast([connection], "\n".join(others))
         if connection.transport.get_write_buffer_size() > MAX_UNREAD:
