@@ -272,8 +272,12 @@ class Proxy:
 
     `cut()` coupe net. `swallow()` avale tout sans rien fermer, comme un NAT qui a oublié, ou
     seulement les réponses. `refuse()` coupe, et n'accepte plus personne. `flow()` laisse passer
-    les connexions neuves ; celles qui ont été avalées restent muettes pour toujours.
+    les connexions neuves ; celles qui ont été avalées restent muettes pour toujours. Avec
+    `trap`, des octets, le relais refuse tout dès qu'une demande les contient.
     """
+
+    trap: bytes | None = None
+    refusing = False
 
     def __init__(self, host: str, port: int):
         self._target = host, port
@@ -282,7 +286,6 @@ class Proxy:
         self._answering: set[asyncio.StreamWriter] = set()
         self._mute: set[asyncio.StreamWriter] = set()
         self._swallowing: list[set[asyncio.StreamWriter]] = []
-        self._refusing = False
         self.swallowed = 0  # octets
 
     async def __aenter__(self) -> "Proxy":
@@ -306,11 +309,11 @@ class Proxy:
             self._mute |= direction
 
     def refuse(self) -> None:
-        self._refusing = True
+        self.refusing = True
         self.cut()
 
     def flow(self) -> None:
-        self._swallowing, self._refusing = [], False
+        self._swallowing, self.refusing, self.trap = [], False, None
 
     def cut(self) -> None:
         for writer in self._answering | self._asking:
@@ -318,7 +321,7 @@ class Proxy:
 
     async def _link(self, reader, writer) -> None:
         self._tasks.add(asyncio.current_task())
-        if self._refusing:
+        if self.refusing:
             writer.transport.abort()
             return
         try:
@@ -334,7 +337,9 @@ class Proxy:
     async def _pass(self, reader, writer) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                if writer in self._mute:
+                if self.trap and writer in self._asking and self.trap in data:
+                    self.refuse()
+                elif writer in self._mute:
                     self.swallowed += len(data)
                 else:
                     writer.write(data)

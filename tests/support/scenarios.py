@@ -338,7 +338,19 @@ async def redis_restarted(scene, links, n):
 
 
 async def redis_away(scene, links, n):
-    """Redis disparaît, et ne revient pas au même instant pour tous les serveurs."""
+    """Redis disparaît au pire instant, et ne revient pas en même temps pour tous les serveurs.
+
+    Le pire : entre le moment où un serveur donne des nouvelles de ses clients et celui où il lit
+    l'heure, pour savoir de qui il n'y en a plus.
+    """
+    for link in links:
+        link.trap = b"$4\r\nTIME\r\n"
+
+    async def trapped() -> bool:
+        return all(link.refusing for link in links)
+
+    with suppress(AssertionError):  # un serveur qui ne demande pas l'heure n'a pas cet instant
+        await eventually(trapped, "chaque serveur demande l'heure", 8)
     for link in links:
         link.refuse()
     await asyncio.sleep(n.seconds)
