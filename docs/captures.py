@@ -27,21 +27,14 @@ TUNNEL = "socat OPENSSL-LISTEN:8443,cert=cert.pem,key=key.pem,verify=0,reuseaddr
 @contextmanager
 def running(*command: str, until: str, **options) -> Iterator[subprocess.Popen]:
     """Un programme, dès qu'il a écrit `until` ; arrêté à la fin du bloc."""
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **options,
-    )
-    try:
-        wait_line(process, until)
-        yield process
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes, **options) as process:
+        try:
+            wait_line(process, until)
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
 
 
 def wait_line(process: subprocess.Popen, text: str) -> None:
@@ -87,7 +80,6 @@ def chat() -> None:
                 type_in(leo, "léo", "bonjour", "bonjour")
                 leo.stdin.close()
                 wait_line(ana, "léo a quitté")
-                leo.stdin = None
             server.send_signal(signal.SIGINT)
             wait_line(ana, "s'arrête")
 
@@ -107,7 +99,6 @@ def tls() -> None:
             type_in(process, "bonjour")
             wait_line(process, "Hello client")
             process.stdin.close()
-            process.stdin = None
         tunnel.wait(timeout=10)
     for name in "cert.pem", "key.pem":
         (FOLDER / name).unlink()
