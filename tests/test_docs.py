@@ -61,7 +61,7 @@ def test_commands_name_what_exists(page: Path):
 
 
 def test_pictures_are_remade():
-    """Chaque image vient d'une commande : celle-ci, ou le banc pour ses graphiques."""
+    """Chaque image est refaite par docs/pictures.py, sauf les graphiques du banc."""
     remade = re.findall(r"[\w-]+\.(?:png|svg)", (ROOT / "docs/pictures.py").read_text())
     kept = {path.name for path in (ROOT / "img").iterdir() if not path.match("bench-*")}
     assert kept == set(remade)
@@ -124,8 +124,8 @@ REPRODUCED = [(title, block) for title, block in errors() if block]
 @pytest.mark.parametrize("title, block", REPRODUCED, ids=[title for title, _ in REPRODUCED])
 def test_errors_come(title: str, block: Block, request: pytest.FixtureRequest):
     """Le programme de chaque erreur la fait venir, avec le texte du titre."""
-    if block.language == "js" and not (ROOT / "node_modules/ws").exists():
-        pytest.skip("le paquet ws n'est pas installé : `npm install` active ce test")
+    if block.language == "js" and (missing("node") or not (ROOT / "node_modules/ws").exists()):
+        pytest.skip("Node ou son paquet ws n'est pas installé : `npm install` active ce test")
     port = str(free_port())
     text = block.text.replace("8888", port)
     if ":6379/0" in text:
