@@ -8,6 +8,7 @@ Le signe `=` compte : avec une espace, pytest prendrait le dossier pour un endro
 tests, et exécuterait le conftest.py de l'étudiant dans le processus de celui qui note.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from grader.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = Path(__file__).resolve().parents[1] / "test_rendu.py"
+REPORTS = "test_grader_reports.py"  # la classe d'essai n'y est notée qu'une fois
 GRADING = pytest.StashKey["Session"]()
 
 
@@ -88,13 +90,28 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.verbose = min(config.option.verbose, -1) if not config.option.verbose else 0
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Avec `-n`, les vérifications d'une même moitié d'un rendu restent dans le même processus."""
-    if getattr(config.option, "dist", None) == "no" and getattr(
-        config.option, "numprocesses", None
-    ):
-        config.option.dist = "loadgroup"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Avec `-n`, les vérifications d'une même moitié d'un rendu restent dans le même processus :
+    elles apprennent les unes des autres. Un autre `--dist` demandé passe devant.
+    """
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Grouped(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """Les tests à garder ensemble ; les autres restent seuls."""
+    found = re.search(r"test_rendu\.py::test_rendu\[(.+)-(\w+)\.\w+\.\w+\]$", nodeid)
+    if found:
+        return f"{found[1]}-{'echo' if found[2] in ('i1', 'i2') else 'chat'}"
+    return REPORTS if REPORTS in nodeid else nodeid
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -109,7 +126,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 folder,
                 check,
                 id=f"{names[folder]}-{check.id}",
-                marks=pytest.mark.xdist_group(f"{names[folder]}-{half(check.step)}"),
             )
             for folder in session.folders
             for check in session.table.checks.values()
@@ -124,11 +140,6 @@ def unique_names(folders: list[Path]) -> dict[Path, str]:
         folder: name if bases.count(name) == 1 else f"{folder.resolve().parent.name}/{name}"
         for folder, name in zip(folders, bases, strict=True)
     }
-
-
-def half(step: str) -> str:
-    """Les échos d'un côté, les chatrooms de l'autre : elles apprennent les unes des autres."""
-    return "echo" if step in ("i1", "i2") else "chat"
 
 
 @pytest.hookimpl(wrapper=True)
