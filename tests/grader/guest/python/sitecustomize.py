@@ -248,19 +248,8 @@ def patch_websockets_server(module):
             options["handler"] = with_path(options["handler"])
         return arguments, options
 
-    if isinstance(original, type):  # une classe jusqu'à websockets 16, une fonction depuis
-        init = original.__init__
-
-        @functools.wraps(init)
-        def modern_init(self, *arguments, **options):
-            arguments, options = modern(arguments, options)
-            init(self, *arguments, **options)
-
-        original.__init__ = modern_init
-        return
-
     class Later:
-        """`serve()` appelé hors de la boucle, pour `run_until_complete` : permis avant 17."""
+        """`serve()` appelé hors de la boucle, pour `run_until_complete` : permis avant 14."""
 
         def __init__(self, arguments, options):
             self.arguments, self.options = arguments, options
