@@ -111,7 +111,7 @@ async def test_taken_over(storage, n):
 
 # Ici et plus bas, la forme courte tourne au milieu d'autres tests : elle laisse de la marge. Les
 # chiffres promis sont dans la forme longue, sur une machine tranquille.
-@forms(padding=(1900, 1900), seconds=(2, 10), limit=(20, 30), margin=(0.2, 0.05))
+@forms(padding=(1900, 1900), seconds=(5, 10), limit=(20, 30), margin=(0.2, 0.05))
 async def test_deaf(storage, n):
     """Qui ne lit jamais est écarté, sans gêner les autres ni remplir la mémoire."""
     await scenarios.deaf(storage, n)
