@@ -108,8 +108,10 @@ time.sleep(600)
 """,
     "se multiplie": """
 import os, time
-for _ in range(6):
+begin = time.monotonic()
+while time.monotonic() - begin < 4:  # sans garde, il y en aurait dix mille
     os.fork()
+    time.sleep(0.3)
 time.sleep(600)
 """,
     "garde son port pour lui": """
