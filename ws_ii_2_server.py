@@ -434,10 +434,10 @@ async def keep_presence(redis, server, tasks):
         await asyncio.sleep(RENEWAL)
         try:
             await renew(redis, server, tasks)
-            if clock() - renewed < 2 * RENEWAL:
-                await sweep(redis)
+            now, _ = await redis.time()  # avant de comparer : une panne peut retenir la réponse
+            if clock() - renewed < 1.5 * RENEWAL:
+                await sweep(redis, now)
             renewed = clock()
-
         except ResponseError as error:
             print(f"Redis refuse d'écrire ({error}) : nouvel essai dans {RENEWAL} s.", flush=True)
 
@@ -454,9 +454,8 @@ async def renew(redis, server, tasks):
             tasks.create_task(dismiss(connection, 1012, "session expirée, reviens"))
 
 
-async def sweep(redis):
+async def sweep(redis, now):
     """Fait partir les sessions dont l'échéance est passée : leur serveur ne répond plus."""
-    now, _ = await redis.time()
     for session in await redis.zrangebyscore("online", "-inf", now, start=0, num=1000):
         await leave(redis, session)
 

@@ -20,6 +20,7 @@ PATIENCE = float(os.environ.get("TESTS_PATIENCE", "1"))
 # Ce que l'environnement de celui qui teste ne doit pas changer dans les scripts testés.
 SETTINGS = ("WS_HOST", "WS_PORT", "REDIS_URL", "MONGO_URL", "ORIGINS", "SESSION_TTL")
 COLORS = ("NO_COLOR", "FORCE_COLOR")
+MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # lancé par `make test`, un make s'annonce autrement
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[78]")
 
 
@@ -42,7 +43,7 @@ def clean_environment(**changes: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in SETTINGS + COLORS and not name.lower().endswith("_proxy")
+        if name not in SETTINGS + COLORS + MAKE and not name.lower().endswith("_proxy")
     }
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error::DeprecationWarning"} | changes
 
