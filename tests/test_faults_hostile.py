@@ -331,9 +331,11 @@ def test_session_guesses(rooms, script, n):
         def anyone(text: str) -> None:
             runner.run(guess(text))
 
-        before = sorted(redis.keys())
+        before = set(redis.keys())
         anyone()
-        assert sorted(redis.keys()) == before
+        # Le groupe qui copie vers MongoDB peut créer le flux, vide, à tout moment.
+        assert set(redis.keys()) - {b"room"} == before - {b"room"}
+        assert redis.xlen("room") == 0
     report(f"sessions devinées, {script}", essais=n.examples, entrées=0)
 
 

@@ -29,6 +29,7 @@ CAUGHT = [
 ]
 
 
+@pytest.mark.endurance
 async def test_naive_servers_are_caught(storage, tmp_path, subtests):
     """Chaque naïveté est rouge sous le scénario fait pour elle, et pour la bonne raison."""
 
@@ -53,6 +54,7 @@ async def test_naive_servers_are_caught(storage, tmp_path, subtests):
             assert re.search(expected, error), error
 
 
+@pytest.mark.endurance
 async def test_waiting_for_each_client_is_caught(storage, tmp_path):
     """Attendre chaque client à son tour est rouge dès que l'un d'eux ne lit plus."""
     n = SimpleNamespace(padding=1900, seconds=2, limit=10, margin=0.2)
