@@ -335,7 +335,6 @@ def test_session_guesses(rooms, script, n):
         anyone()
         # Le groupe qui copie vers MongoDB peut créer le flux, vide, à tout moment.
         assert set(redis.keys()) - {b"room"} == before - {b"room"}
-        assert redis.xlen("room") == 0
     report(f"sessions devinées, {script}", essais=n.examples, entrées=0)
 
 
