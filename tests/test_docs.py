@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.processes import ROOT, Process, missing
 from support.storage import free_port
-from test_readme import Block, anchor, blocks, headings, links, prose
+from test_readme import Block, blocks, check_links, links, prose
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 INTERPRETERS = {"bash": ("bash", "-c"), "python": (sys.executable, "-c"), "js": ("node", "-e")}
@@ -25,13 +25,7 @@ def relative(page: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_links_lead_somewhere(page: Path):
     """Chaque lien vise un fichier, une image ou un titre qui existe."""
-    for link in links(page):
-        if not link.startswith("https://"):
-            path, _, wanted = link.partition("#")
-            target = (page.parent / path) if path else page
-            assert target.exists(), f"{link} n'existe pas"
-            titles = [anchor(title) for _, title in headings(target)] if wanted else [""]
-            assert wanted in titles, f"{link} : pas de tel titre"
+    check_links(page)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
