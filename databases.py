@@ -150,9 +150,21 @@ def carried_by(package: str, program: str) -> Path:
 
 
 def setting(database: type[Database]) -> str:
-    """L'adresse d'une base : environnement, puis .env à côté de ce fichier, puis défaut."""
-    in_file = dotenv_values(HERE / ".env").get(database.variable)
-    return os.environ.get(database.variable) or in_file or database.default_url
+    """L'adresse d'une base : environnement, puis .env à côté de ce fichier, puis défaut.
+
+    Lève CannotStart si .env ne se lit pas.
+    """
+    try:
+        neighbour = dotenv_values(HERE / ".env", encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise CannotStart(
+            f"Le fichier .env ne se lit pas ({error}) : enregistre-le en UTF-8."
+        ) from error
+    return (
+        os.environ.get(database.variable)
+        or neighbour.get(database.variable)
+        or database.default_url
+    )
 
 
 def must_start(database: Database) -> bool:

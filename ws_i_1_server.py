@@ -42,7 +42,10 @@ def setting(name, default):
 
     Rend sa valeur et sa source. Une valeur vide compte pour absente.
     """
-    neighbour = dotenv_values(Path(__file__).with_name(".env"))
+    try:
+        neighbour = dotenv_values(Path(__file__).with_name(".env"), encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        sys.exit(f"Le fichier .env ne se lit pas ({error}) : enregistre-le en UTF-8.")
     for source, values in ("l'environnement", os.environ), ("le fichier .env", neighbour):
         if values.get(name):
             return values[name], f"{name} dans {source}"

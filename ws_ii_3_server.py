@@ -105,7 +105,6 @@ if tonumber(number) > tonumber(said) then
   redis.call("HSET", session, "said", number)
   {XADD} "kind", "say", "pseudo", pseudo, "author", owner, "text", text)
 end
-return 0
 """
 
 # Sans ce script : un départ est annoncé deux fois, ou celui de quelqu'un qui vient de revenir.
@@ -133,29 +132,34 @@ async def enter(redis, session, pseudo, websocket, ttl):
     name, owner = unique_name(pseudo), str(websocket.id)
     server = "{}:{}".format(*websocket.local_address)
     if holder := await redis.hget("pseudos", name):
-        await leave(redis, holder)  # ne fait rien, sauf si l'échéance de ce détenteur est passée
+        await expire(redis, holder)
     return await redis.eval(ENTER, 1, session, name, pseudo, owner, server, ttl)
 
 
-async def say(outbox, session, owner, number, text):
+async def say(outbox, session, websocket, number, text):
     """Ajoute à la salle le `number`-ième message d'une connexion ; send_outbox() l'y porte.
 
-    Rend 0, ou le code de fermeture à donner à une connexion qui a perdu sa session. Lève
-    ResponseError si Redis refuse. Si le serveur meurt juste avant, le message n'est passé à
-    personne ; juste après, il passera à tous.
+    Si le serveur meurt juste avant, le message n'est passé à personne ; juste après, il passera à
+    tous.
     """
-    answer = asyncio.get_running_loop().create_future()
-    await outbox.put(((session, owner, number, text), answer))
-    return await answer
+    await outbox.put((websocket, asyncio.Event(), SAY, session, str(websocket.id), number, text))
+    await asyncio.sleep(0)  # à chacun son tour : qui parle sans arrêt laisse parler les autres
 
 
-async def leave(redis, session, owner=""):
-    """Marque le départ d'une session et libère son pseudo, si `owner` la détient encore ou si son
-    échéance est passée.
+async def leave(outbox, session, websocket):
+    """Marque le départ d'une session et libère son pseudo, si `websocket` la détient encore.
 
-    Si le serveur meurt juste avant, l'échéance fera partir ; juste après, tout est écrit.
+    Par la même file que les messages : le départ les suit. Si le serveur meurt juste avant,
+    l'échéance fera partir ; juste après, tout est écrit.
     """
-    await redis.eval(LEAVE, 1, session, owner)
+    noted = asyncio.Event()
+    await outbox.put((websocket, noted, LEAVE, session, str(websocket.id)))
+    await noted.wait()
+
+
+async def expire(redis, session):
+    """Marque le départ d'une session dont l'échéance est passée ; ne fait rien aux autres."""
+    await redis.eval(LEAVE, 1, session, "")
 
 
 # --- Ce qui s'écrit dans MongoDB -------------------------------------------------------------
@@ -362,8 +366,7 @@ async def chat(websocket, redis, outbox, ttl, messages):
                 await relay(websocket, outbox, session)
             finally:
                 if not asyncio.current_task().cancelling():  # sinon le serveur n'attend plus Redis
-                    with suppress(ResponseError):  # Redis refuse d'écrire : l'échéance fera partir
-                        await leave(redis, session, str(websocket.id))
+                    await leave(outbox, session, websocket)
         except Refused as refusal:
             code, reason = refusal.args
             await websocket.send(f"Erreur : {reason}")
@@ -422,13 +425,7 @@ async def relay(websocket, outbox, session):
             )
         elif text:
             number += 1
-            try:
-                lost = await say(outbox, session, str(websocket.id), number, text)
-            except ResponseError as error:
-                await websocket.send(f"Erreur : Redis refuse ton message ({error})")
-                continue
-            if lost:
-                raise Refused(lost, "ta session n'est plus ici, ce message n'est pas passé")
+            await say(outbox, session, websocket, number, text)
 
 
 def here(server):
@@ -487,7 +484,6 @@ def pass_on(entries, server, tasks):
         if connection.id in authors:
             me = str(connection.id)
             others = [text for author, text in lines if author != me]
-
             if others:
                 broadcast([connection], "\n".join(others))
         if connection.transport.get_write_buffer_size() > MAX_UNREAD:
@@ -517,23 +513,28 @@ async def dismiss(connection, code, reason):
 
 
 # Accident : cent personnes parlent à la fois, et chaque message paie son propre aller-retour.
-async def send_outbox(redis, outbox):
-    """Porte à Redis, d'un seul envoi, les messages qui attendent ; rend à chacun sa réponse."""
+async def send_outbox(redis, outbox, tasks):
+    """Porte à Redis, d'un seul envoi, les messages et les départs qui attendent.
+
+    Un message que Redis refuse est rendu à son auteur ; une connexion qui a perdu sa session est
+    fermée, avec le code que donne SAY.
+    """
     while True:
         waiting = [await outbox.get()]
         while not outbox.empty():
             waiting.append(outbox.get_nowait())
         pipeline = redis.pipeline(transaction=False)
-        for message, _ in waiting:
-            pipeline.eval(SAY, 1, *message)
+        for _, _, script, *arguments in waiting:
+            pipeline.eval(script, 1, *arguments)
         replies = await pipeline.execute(raise_on_error=False)
-        for (_, answer), reply in zip(waiting, replies, strict=True):
-            if answer.cancelled():  # le serveur s'arrête, plus personne n'attend
-                continue
+        for (websocket, noted, *_), reply in zip(waiting, replies, strict=True):
+            noted.set()
             if isinstance(reply, ResponseError):
-                answer.set_exception(reply)
-            else:
-                answer.set_result(reply)
+                broadcast([websocket], f"Erreur : Redis refuse ton message ({reply})")
+            elif reply:
+                reason = "ta session n'est plus ici, ce message n'est pas passé"
+                broadcast([websocket], f"Erreur : {reason}")
+                tasks.create_task(dismiss(websocket, reply, reason))
 
 
 # Accident : un serveur gelé, à son réveil, ferait revivre des sessions que tous ont vues partir.
@@ -589,7 +590,7 @@ async def renew(redis, server, tasks):
 async def sweep(redis, now):
     """Fait partir les sessions dont l'échéance est passée : leur serveur ne répond plus."""
     for session in await redis.zrangebyscore("online", "-inf", now, start=0, num=1000):
-        await leave(redis, session)
+        await expire(redis, session)
 
 
 # --- Démarrer et s'arrêter -------------------------------------------------------------------
@@ -613,7 +614,6 @@ async def connect_redis(url):
             retry=patience,
             decode_responses=True,
         )
-
     except (RedisError, OSError, ValueError) as error:
         sys.exit(
             f"Redis ne répond pas à {url} ({error}) : lance « python databases.py » dans un autre"
@@ -637,7 +637,10 @@ def setting(name, default):
 
     Rend sa valeur et sa source. Une valeur vide compte pour absente.
     """
-    neighbour = dotenv_values(Path(__file__).with_name(".env"))
+    try:
+        neighbour = dotenv_values(Path(__file__).with_name(".env"), encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        sys.exit(f"Le fichier .env ne se lit pas ({error}) : enregistre-le en UTF-8.")
     for source, values in ("l'environnement", os.environ), ("le fichier .env", neighbour):
         if values.get(name):
             return values[name], f"{name} dans {source}"
@@ -707,17 +710,16 @@ async def close(server):
         async with asyncio.timeout(LEAVE_DELAY):
             await server.wait_closed()
     except TimeoutError:
-        left = [task for task in asyncio.all_tasks() if task.get_name() == "session"]
-        print(f"{len(left)} session(s) sans départ noté : leur échéance s'en chargera.", flush=True)
-        await cancel(left)
+        left = sum(task.get_name() == "session" for task in asyncio.all_tasks())
+        print(f"{left} session(s) sans départ noté : leur échéance s'en chargera.", flush=True)
 
 
-async def cancel(tasks):
-    """Annule des tâches, et insiste : le wait_for de Python 3.11 perd parfois une annulation."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
+async def cancel_others():
+    """Annule les autres tâches, et insiste : le wait_for de Python 3.11 en perd parfois l'ordre."""
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in others:
             task.cancel()
-        await asyncio.wait(pending, timeout=0.1)
+        await asyncio.wait(others, timeout=0.1)
 
 
 def connect_mongo(url):
@@ -743,16 +745,13 @@ async def main(options):
         handler = partial(chat, redis=redis, outbox=outbox, ttl=options.session_ttl)
         server = await listen(partial(handler, messages=messages), options)
         server.position = position  # avec `session`, le seul attribut que nous ajoutions
-        background = [
-            tasks.create_task(read_room(hasty, server, tasks)),
-            tasks.create_task(send_outbox(redis, outbox)),
-            tasks.create_task(keep_presence(redis, server, tasks)),
-            tasks.create_task(copy_messages(redis, messages)),
-        ]
+        tasks.create_task(read_room(hasty, server, tasks))
+        tasks.create_task(send_outbox(redis, outbox, tasks))
+        tasks.create_task(keep_presence(redis, server, tasks))
+        tasks.create_task(copy_messages(redis, messages))
         await until_stopped(server)
         await close(server)
-        await cancel(background)
-
+        await cancel_others()
     mongo.close()
 
 

@@ -184,6 +184,23 @@ def test_redis_url_from_the_env_file(redis_url: str, tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("script", [*SERVERS, *CLIENTS, "databases.py"])
+def test_env_file_of_another_encoding(script: str, tmp_path: Path):
+    """Un .env que le PowerShell de Windows écrit en UTF-16 : une phrase, et le remède."""
+    shutil.copy(ROOT / script, tmp_path)
+    (tmp_path / ".env").write_text("WS_PORT=8889\n", encoding="utf-16")
+    check_sentence(run(tmp_path / script), ".env", "UTF-8")
+
+
+@each_script
+def test_env_file_with_a_byte_order_mark(script: str, databases: dict[str, str], tmp_path: Path):
+    """La marque que le Bloc-notes met en tête d'un .env ne cache pas le premier réglage."""
+    shutil.copy(ROOT / script, tmp_path)
+    (tmp_path / ".env").write_text("WS_PORT=abc\n", encoding="utf-8-sig")
+    result = run(tmp_path / script, **databases)
+    assert result.code == 2 and "WS_PORT dans le fichier .env : « abc »" in result.errors, result
+
+
 # --- Erreurs d'usage -------------------------------------------------------------------------
 
 

@@ -78,6 +78,10 @@ class Room:
             for chatter in people:
                 await chatter.see(rf"^Annonce : {pseudo} a rejoint la chatroom$")
             people.append(newcomer)
+        if len(servers) > 1:  # un serveur en retard montre au dernier venu l'arrivée d'avant lui
+            await (await self.join("passant", servers[0])).leave()
+            for chatter in people:
+                await chatter.see("^Annonce : passant a quitté la chatroom$")
         forget(*people)
         return people
 
