@@ -66,15 +66,10 @@ def enter(tasks, session, pseudo, websocket):
 
 
 def say(tasks, session, websocket, text):
-    """Passe un message à la salle.
-
-    Rend 0, ou le code de fermeture à donner à une connexion qui a perdu sa session.
-    """
+    """Passe un message à la salle, si `websocket` détient encore la session."""
     client = clients[session]
-    if client["websocket"] is not websocket:
-        return 4001
-    pass_on("say", client["pseudo"], websocket, tasks, text)
-    return 0
+    if client["websocket"] is websocket:
+        pass_on("say", client["pseudo"], websocket, tasks, text)
 
 
 def leave(tasks, session, websocket, ttl):
@@ -224,9 +219,7 @@ async def relay(websocket, tasks, session):
                 f"Erreur : message trop long ({len(text)} caractères, {MAX_MESSAGE} au plus)"
             )
         elif text:
-            lost = say(tasks, session, websocket, text)
-            if lost:
-                raise Refused(lost, "ta session n'est plus ici, ce message n'est pas passé")
+            say(tasks, session, websocket, text)
 
 
 def here():

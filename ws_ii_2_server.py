@@ -96,6 +96,7 @@ if tonumber(number) > tonumber(said) then
   redis.call("HSET", session, "said", number)
   {XADD} "kind", "say", "pseudo", pseudo, "author", owner, "text", text)
 end
+return 0
 """
 
 # Sans ce script : un départ est annoncé deux fois, ou celui de quelqu'un qui vient de revenir.
