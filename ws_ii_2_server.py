@@ -135,7 +135,7 @@ async def say(outbox, session, websocket, number, text):
     tous.
     """
     await outbox.put((websocket, asyncio.Event(), SAY, session, str(websocket.id), number, text))
-    await asyncio.sleep(0)  # à chacun son tour : qui parle sans arrêt laisse parler les autres
+    await asyncio.sleep(0)  # chacun son tour : sans cela, un bavard a fait attendre les autres 3 s
 
 
 async def leave(outbox, session, websocket):

@@ -51,10 +51,10 @@ def sending(name, label, body):
     )
     changes = (
         ("\ndef say(", "\nasync def say("),
-        ("lost = say(", "lost = await say("),
+        ("            say(tasks", "            await say(tasks"),
         (
-            '    pass_on("say", client["pseudo"], websocket, tasks, text)\n',
-            '    await deliver(line("say", client["pseudo"], text), websocket, tasks)\n',
+            '        pass_on("say", client["pseudo"], websocket, tasks, text)\n',
+            '        await deliver(line("say", client["pseudo"], text), websocket, tasks)\n',
         ),
         ("def pass_on(", deliver + "def pass_on("),
     )
