@@ -3,6 +3,7 @@
 import asyncio
 import math
 import re
+import signal
 import socket
 import time
 from collections import Counter
@@ -367,6 +368,22 @@ def memory(process: Process, measure: str = "VmRSS") -> float:
 def descriptors(process: Process) -> int:
     """Combien de fichiers et de connexions un processus tient ouverts."""
     return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+
+
+async def tasks(server: Server) -> int:
+    """Demande à un serveur lancé par counted.py combien de tâches asyncio il a."""
+
+    def told() -> list[str]:
+        return [line for line in server.lines if line.startswith("tâches : ")]
+
+    before = len(told())
+    server.send_signal(signal.SIGUSR1)
+
+    async def answer() -> list[str]:
+        return told()[before:]
+
+    [line] = await eventually(answer, "le serveur compte ses tâches")
+    return int(line.removeprefix("tâches : "))
 
 
 def memory_growth(process: Process) -> Callable[[], float]:

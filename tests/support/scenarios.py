@@ -34,8 +34,9 @@ from .faults import (
     proxy_for,
     report,
     stage,
+    tasks,
 )
-from .processes import Process
+from .processes import ROOT, Process
 
 LEFT = "{} a quitté la chatroom"
 SILENT = "Redis ne répond plus, tes messages attendent"
@@ -695,9 +696,9 @@ async def claims(storage, n):
 async def arrivals(storage, n, script=CHAT):
     """Des milliers de gens passent : le serveur et Redis redeviennent comme avant."""
     start = time.perf_counter()
-    async with stage(storage, 1, script, SESSION_TTL="30") as scene:
+    settings = {"COUNTED": str(ROOT / script), "SESSION_TTL": "30"}
+    async with stage(storage, 1, "tests/support/counted.py", **settings) as scene:
         [server] = scene.servers
-
         host = await Witness.join(server.url, "hôte")
         await host.say("bienvenue")
 
@@ -718,10 +719,16 @@ async def arrivals(storage, n, script=CHAT):
         await visits(0, n.warm_up)  # la mémoire des premiers, les bibliothèques la gardent
         await eventually(alone, "les premiers sont partis", 30)
         opened, before = descriptors(server), memory(server)
+        busy = await tasks(server)
         await visits(n.warm_up, n.visits)
         await eventually(alone, "plus personne, ni connexion ouverte", 30)
         closed, after = descriptors(server), memory(server)
         assert after - before < n.growth, f"de {before:.1f} à {after:.1f} Mo"
+
+        async def rested() -> bool:
+            return await tasks(server) <= busy
+
+        await eventually(rested, f"pas plus de {busy} tâches", 10)
         await host.leave()
 
         async def forgotten() -> bool:
@@ -733,6 +740,7 @@ async def arrivals(storage, n, script=CHAT):
         visites=n.visits,
         mémoire=f"{before:.1f} puis {after:.1f} Mo",
         descripteurs=f"{opened} puis {closed}",
+        tâches=f"{busy}, pas une de plus",
         clés="le flux seul",
         durée=seconds(start),
     )
