@@ -4,7 +4,8 @@
     make bench-long      # au moins cinq tours de chaque mesure
 
 Il installe les concurrents à part, mesure tout tour à tour, et écrit results.json (chaque mesure),
-results.md (les tableaux, les objectifs tenus ou manqués) et les graphiques img/bench-*.svg.
+results.md (les tableaux, les objectifs tenus ou manqués), les graphiques img/bench-*.svg et ce que
+README.md et README.en.md en montrent.
 Comment chaque chiffre est pris : bench/README.md.
 """
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from statistics import median
 
 import grading
+import pages
 import report
 import systems
 from session import (
@@ -178,6 +180,8 @@ def main():
     text = json.dumps(results, ensure_ascii=False, indent=1) + "\n"
     (folder / "results.json").write_text(text, encoding="utf-8")
     report.write(results, folder, images)
+    if not options.only:
+        pages.write_pages(results)
     print(f"Écrit : {folder}/results.md, {folder}/results.json et {images}/bench-*.svg")
 
 

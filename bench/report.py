@@ -1,14 +1,10 @@
-"""Des mesures au compte rendu : tableaux, objectifs, graphiques.
-
-python report.py      # refait results.md et les graphiques depuis results.json
-"""
+"""Des mesures au compte rendu : tableaux, objectifs, graphiques."""
 
 import json
 import os
 import platform
 import re
 import subprocess
-import sys
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -50,7 +46,7 @@ def describe_machine(compiled: bool) -> dict:
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": os.cpu_count(),
         "memory_gib": round(memory, 1),
-        "kernel": platform.release(),
+        "kernel": ".".join(platform.release().split(".")[:2]),
         "python": platform.python_version(),
         "node": node,
         "load_before": round(os.getloadavg()[0], 2),
@@ -570,8 +566,3 @@ def write(results, folder=BENCH, images=IMAGES) -> None:
     """Écrit results.md dans `folder` et les graphiques dans `images`."""
     (folder / "results.md").write_text(markdown(results), encoding="utf-8")
     draw(Measures(results["records"]), images)
-
-
-if __name__ == "__main__":
-    source = Path(sys.argv[1]) if len(sys.argv) > 1 else BENCH / "results.json"
-    write(json.loads(source.read_text(encoding="utf-8")))

@@ -11,6 +11,8 @@ from support.processes import ROOT, clean_environment
 from websockets.asyncio.server import serve
 
 sys.path.insert(0, str(ROOT / "bench"))
+import pages  # noqa: E402
+import report  # noqa: E402
 import variants  # noqa: E402
 
 CLIENTS, AUTHORS, MESSAGES = 5, 2, 40
@@ -146,3 +148,19 @@ async def test_generator_reports_a_closed_connection(generator):
     result = await measured(generator, chat, rate=200)
     assert (result["closed"], result["close_code"]) == (1, 1013)
     assert result["lost"] == MESSAGES - 20
+
+
+@pytest.mark.parametrize("language", pages.PAGES)
+def test_readme_shows_the_published_figures(language: str):
+    """Le tableau du README est celui des mesures publiées, au chiffre près."""
+    results = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
+    assert pages.section(results, language) in pages.PAGES[language].read_text(encoding="utf-8")
+
+
+def test_results_page_and_charts_are_the_published_figures(tmp_path):
+    """results.md et les graphiques viennent des mesures publiées."""
+    results = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
+    report.write(results, tmp_path, tmp_path)
+    made = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    kept = [ROOT / "bench/results.md", *(ROOT / "img").glob("bench-*.svg")]
+    assert {path.name: path.read_text(encoding="utf-8") for path in kept} == made

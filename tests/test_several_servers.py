@@ -247,6 +247,20 @@ async def test_presence_is_renewed(room: Room, redis: Redis):
     assert people[0].lines == people[1].lines == []
 
 
+@pytest.mark.endurance
+async def test_ten_minutes_of_silence(room: Room):
+    """Dix minutes sans un mot : personne n'est parti, rien n'a été écrit, et la salle vit."""
+    people = await room.gather("Ada", "Bob", "Cléo", servers=[room.start(II_2), room.start(II_3)])
+    ends = [asyncio.create_task(chatter.websocket.wait_closed()) for chatter in people]
+    closed, _ = await asyncio.wait(ends, timeout=600, return_when=asyncio.FIRST_COMPLETED)
+    assert not closed and [chatter.lines for chatter in people] == [[], [], []]
+    await people[0].say("toujours là ?")
+    for chatter in people[1:]:
+        await chatter.hear("toujours là ?")
+    for end in ends:
+        end.cancel()
+
+
 @each_server
 async def test_stream_is_bounded(room: Room, redis: Redis, script: str):
     """Le flux ne garde qu'un nombre dit d'entrées."""

@@ -1,0 +1,146 @@
+"""Ce que README.md et README.en.md montrent du banc : un tableau, des rapports, en deux langues.
+
+python bench/pages.py    # refait tout le compte rendu depuis bench/results.json, sans mesurer
+"""
+
+import json
+
+import report
+from report import (
+    HUNDRED,
+    LARGE,
+    ONE,
+    Measures,
+    each_goal,
+    lost,
+    main_systems,
+    number,
+)
+from variants import ROOT
+
+PAGES = {"fr": ROOT / "README.md", "en": ROOT / "README.en.md"}
+BEGIN, END = "<!-- bench/pages.py -->", "<!-- / -->"
+EVERYTHING = lost(Measures([{"system": "", "same_order": 1}]), "")
+
+WORDS = {
+    "fr": {
+        "limite, mêmes trames que II.2": "la limite : les mêmes trames, toutes faites",
+        "measured": (
+            "Mesuré sur {cpu}, {cores} cœurs, Linux {kernel}, Python {python}, Node {node} ;"
+            " médianes de {rounds} tours. µs de calcul du serveur par ligne livrée, 500 clients,"
+            " messages de 100 octets :"
+        ),
+        "head": "| | 1 auteur, saturé | 100 auteurs, saturé | 1000 messages/s | p99 à ce rythme"
+        " | livré |",
+        "all": "tout, une fois, en ordre",
+        "ms": "{} ms",
+        "ratios": (
+            "À 100 auteurs, une ligne de II.2 coûte {node} fois moins que celle de Node `ws` +"
+            " redis ({node_one} fois avec un seul auteur), {socketio} fois moins que celle de"
+            " python-socketio, {channels} fois moins que celle de Channels ; {uws} fois ce que"
+            " coûte uWebSockets, {limit} fois la limite. Sur {goals} objectifs, {held} sont tenus :"
+            " les autres, et tous les chiffres, sont dans [bench/results.md](bench/results.md)."
+        ),
+        "chart": "![Calcul du serveur par ligne livrée](img/bench-cout.svg)",
+    },
+    "en": {
+        "limite, mêmes trames que II.2": "the limit: the same frames, ready-made",
+        "limite, une ligne par trame": "the limit, one line per frame",
+        "Node `ws`, sans Redis": "Node `ws`, without Redis",
+        "FastAPI, sans Redis": "FastAPI, without Redis",
+        "measured": (
+            "Measured on {cpu}, {cores} cores, Linux {kernel}, Python {python}, Node {node};"
+            " medians of {rounds} rounds. µs of server CPU per delivered line, 500 clients,"
+            " messages of 100 bytes:"
+        ),
+        "head": "| | 1 author, saturated | 100 authors, saturated | 1000 messages/s | p99 at this"
+        " rate | delivered |",
+        "all": "all, once, in order",
+        "ms": "{} ms",
+        "ratios": (
+            "With 100 authors, a line of II.2 costs {node} times less than one of Node `ws` + redis"
+            " ({node_one} times with a single author), {socketio} times less than one of"
+            " python-socketio, {channels} times less than one of Channels; {uws} times what"
+            " uWebSockets costs, {limit} times the limit. Of {goals} goals, {held} are held: the"
+            " others, and every figure, are in [bench/results.md](bench/results.md) (in French)."
+        ),
+        "chart": "![Server CPU per delivered line](img/bench-cout.svg)",
+        "perdues": "lost",
+        "en double": "doubled",
+        "rendues à leur auteur": "sent back to their author",
+        "connexions coupées": "connections cut",
+        "ordre différent d'un client à l'autre": "order differs between clients",
+    },
+}
+
+
+def count_goals(m) -> tuple[int, int]:
+    """Combien d'objectifs sont tenus, et combien ont pu être jugés."""
+    held = judged = 0
+    for goal in each_goal(m):
+        try:
+            held += goal()[2]
+        except (LookupError, ZeroDivisionError):
+            continue
+        judged += 1
+    return held, judged
+
+
+def section(results, language: str) -> str:
+    """Rend ce que montre la page d'une langue, d'après les mesures d'un essai complet."""
+    m, machine, words = Measures(results["records"]), results["machine"], WORDS[language]
+
+    def shown(value) -> str:
+        text = number(value)
+        return text if language == "fr" else text.replace(",", ".").replace("\u202f", ",")
+
+    def delivered(system) -> str:
+        text = lost(m, system.name, clients=500)
+        if text == EVERYTHING:
+            return words["all"]
+        for french, other in words.items():
+            text = text.replace(french, other) if french in text else text
+        return text
+
+    rows = [
+        "| {} | {} | {} | {} | {} | {} |".format(
+            words.get(system.label, system.label),
+            *(shown(m.cost(system.name, load)) for load in (ONE, HUNDRED, LARGE)),
+            words["ms"].format(shown(m.key("p99", system.name, LARGE))),
+            delivered(system),
+        )
+        for system in sorted(main_systems(), key=lambda system: m.cost(system.name, HUNDRED))
+    ]
+    ours = {load: m.cost("ii2", load) for load in (ONE, HUNDRED)}
+    held, goals = count_goals(m)
+    ratios = words["ratios"].format(
+        node=shown(m.cost("node", HUNDRED) / ours[HUNDRED]),
+        node_one=shown(m.cost("node", ONE) / ours[ONE]),
+        socketio=shown(m.cost("socketio", HUNDRED) / ours[HUNDRED]),
+        channels=shown(
+            min(m.cost(f"channels-{layer}", HUNDRED) for layer in ("core", "pubsub"))
+            / ours[HUNDRED]
+        ),
+        uws=shown(ours[HUNDRED] / m.cost("uws", HUNDRED)),
+        limit=shown(ours[HUNDRED] / m.cost("limite-trame", HUNDRED)),
+        goals=goals,
+        held=held,
+    )
+    measured = words["measured"].format(**machine, rounds=results["rounds"])
+    table = [words["head"], "|---|---|---|---|---|---|", *rows]
+    return "\n".join([BEGIN, measured, "", *table, "", words["chart"], "", ratios, END])
+
+
+def write_pages(results) -> None:
+    """Remplace dans chaque page ce qui est entre les deux marques."""
+    for language, page in PAGES.items():
+        text = page.read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        page.write_text(before + section(results, language) + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    saved = json.loads((report.BENCH / "results.json").read_text(encoding="utf-8"))
+    report.write(saved)
+    write_pages(saved)
