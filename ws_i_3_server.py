@@ -164,7 +164,8 @@ async def chat(websocket, tasks, ttl):
         try:
             session, greeting = await welcome(websocket, tasks)
             try:
-                await websocket.send(greeting)
+                with suppress(ConnectionClosed):  # déjà reparti : ce qu'il a dit passe quand même
+                    await websocket.send(greeting)
                 await relay(websocket, tasks, session)
             finally:
                 leave(tasks, session, websocket, ttl)

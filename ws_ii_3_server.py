@@ -360,10 +360,11 @@ async def chat(websocket, redis, outbox, ttl, messages):
             session, greeting, position = await welcome(websocket, redis, ttl)
             asyncio.current_task().set_name("session")
             try:
-                await websocket.send(greeting)
-                if greeting.startswith("ID|"):
-                    position = await send_history(websocket, redis, messages)
-                await catch_up(websocket, redis, session, position)
+                with suppress(ConnectionClosed):  # déjà reparti : ce qu'il a dit passe quand même
+                    await websocket.send(greeting)
+                    if greeting.startswith("ID|"):
+                        position = await send_history(websocket, redis, messages)
+                    await catch_up(websocket, redis, session, position)
                 await relay(websocket, outbox, session)
             finally:
                 if not asyncio.current_task().cancelling():  # sinon le serveur n'attend plus Redis
@@ -536,6 +537,8 @@ async def send_outbox(redis, outbox, tasks):
                 reason = "ta session n'est plus ici, ce message n'est pas passé"
                 broadcast([websocket], f"Erreur : {reason}")
                 tasks.create_task(dismiss(websocket, reply, reason))
+        if len(waiting) >= BATCH:  # des bavards : que les lecteurs, même ailleurs, puissent suivre
+            await asyncio.sleep(REST)
 
 
 # Accident : un serveur gelé, à son réveil, ferait revivre des sessions que tous ont vues partir.
