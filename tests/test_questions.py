@@ -4,6 +4,8 @@ Chaque variante est le script du dépôt, où l'on fait ce que demande la questi
 """
 
 import asyncio
+import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 from redis import Redis
+from support.browser import Profile, chromium, expect
 from support.processes import PATIENCE, ROOT, Process, Server, missing, wait_for
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
@@ -95,6 +98,29 @@ async def test_messages_stay_whole():
             assert websocket.close_code == 1009
     finally:
         server.kill()
+
+
+def test_page_that_speaks_to_nobody(start: Start):
+    """I.2 : la page montre ce qu'elle envoie à un serveur suspendu ; le binaire la fait fermer."""
+    [typed] = re.findall(r"^```js\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    asked("`1003 seul le texte est accepté`")
+    server = start(sys.executable, ROOT / "ws_i_1_server.py", "-p", "0")
+    with chromium() as browser:
+        profile = Profile(browser)
+        page = profile.open("ws_i_2_client.html")
+        page.fill("#address", server.url)
+        page.click("text=Se connecter")
+        expect(page.locator("#state")).to_have_text("Connecté")
+        server.send_signal(signal.SIGSTOP)
+        page.fill("#message", "bonjour")
+        page.click("text=Envoyer")
+        expect(page.locator("#log p")).to_have_text([">>> bonjour"])
+        server.send_signal(signal.SIGCONT)
+        expect(page.locator("#log p")).to_have_text([">>> bonjour", re.compile("^<<< Hello")])
+        with page.expect_console_message() as message:
+            page.evaluate(typed)
+        assert message.value.text == "1003 seul le texte est accepté"
+        profile.check()
 
 
 def test_event_that_nobody_hears(tmp_path: Path, start: Start):
