@@ -28,12 +28,25 @@ def test_links_lead_somewhere(page: Path):
     check_links(page)
 
 
+@pytest.mark.parametrize("readme", [ROOT / "README.md", ROOT / "README.en.md"], ids=relative)
+def test_pages_are_reached(readme: Path):
+    """Le README de chaque langue mène à chaque page, dans sa langue si elle y existe."""
+    english = ".en" in readme.suffixes
+    french_pages = [
+        page for page in [*PAGES, ROOT / "bench/README.md"] if ".en" not in page.suffixes
+    ]
+    for page in french_pages:
+        translation = page.with_suffix(".en.md")
+        wanted = translation if english and translation.exists() else page
+        targets = [(readme.parent / link.partition("#")[0]).resolve() for link in links(readme)]
+        assert wanted in targets, f"{readme.name} ne mène pas à {relative(wanted)}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_pages_are_reached(page: Path):
-    """Une autre page, ou le README, mène à chaque page."""
-    others = [other for other in [*PAGES, *ROOT.glob("README*.md")] if other != page]
-    targets = [other.parent / link.partition("#")[0] for other in others for link in links(other)]
-    assert page in [target.resolve() for target in targets]
+def test_pages_lead_back(page: Path):
+    """Chaque page ramène au README de sa langue."""
+    home = "../README.en.md" if ".en" in page.suffixes else "../README.md"
+    assert home in [link.partition("#")[0] for link in links(page)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)

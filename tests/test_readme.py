@@ -96,12 +96,18 @@ def screen(name: str) -> tuple[str, str]:
 # --- Les deux langues, les liens, les noms -------------------------------------------------------
 
 
-@pytest.mark.parametrize("french, english", [PAGES[:2], PAGES[2:]], ids=["README", "diff"])
+BOTH = pytest.mark.parametrize("french, english", [PAGES[:2], PAGES[2:]], ids=["README", "diff"])
+
+
+@BOTH
 def test_both_languages_tell_the_same(french: Path, english: Path):
     """Les deux langues ont les mêmes titres, blocs de code, tableaux et liens."""
     levels = [[level for level, _ in headings(page)] for page in (french, english)]
     assert levels[0] == levels[1]
-    code = [[block for block in blocks(page) if block.language != "mermaid"] for page in PAGES[:2]]
+    code = [
+        [block for block in blocks(page) if block.language != "mermaid"]
+        for page in (french, english)
+    ]
     assert code[0] == code[1]
     assert len(blocks(french, "mermaid")) == len(blocks(english, "mermaid"))
     shapes = [[[len(row) for row in one] for one in tables(page)] for page in (french, english)]
@@ -111,6 +117,42 @@ def test_both_languages_tell_the_same(french: Path, english: Path):
         for found in (links(french), links(english))
     ]
     assert targets[0][1:] == targets[1][1:]  # le premier lien mène à l'autre langue
+
+
+@BOTH
+def test_both_languages_have_the_same_skeleton(french: Path, english: Path):
+    """Ligne à ligne, une langue a un titre, une liste ou une réponse pliée là où l'autre en a."""
+    bones = [[bone for _, bone in skeleton(page)] for page in (french, english)]
+    for (said, here), (told, there) in zip(skeleton(french), skeleton(english), strict=False):
+        assert here == there, f"« {said} » en face de « {told} »"
+    assert len(bones[0]) == len(bones[1])
+
+
+def skeleton(page: Path) -> list[tuple[str, str]]:
+    """Chaque ligne écrite d'une page, et ce qui la distingue d'un simple paragraphe."""
+    marks = r"#+ |\||- |\d+\. |> |!\[|```\w*|<details>|</details>|<summary>|\*\*"
+    lines = [line for line in BLOCK.sub("```\n", page.read_text()).splitlines() if line.strip()]
+    return [(line, m[0] if (m := re.match(marks, line)) else "") for line in lines]
+
+
+def test_every_step_asks():
+    """Chaque étape pose deux ou trois questions ; chaque question a sa réponse, pliée et courte."""
+    for page in PAGES[:2]:
+        steps = re.split(r"^#{2,3} ", page.read_text(), flags=re.MULTILINE)
+        asking = [step for step in steps if "<details>" in step]
+        assert len(asking) == 6, "I.1, I.2, I.3, II.1, II.2 et II.3"
+        for step in asking:
+            title = step.partition("\n")[0]
+            folded = re.findall(
+                r"\*\*Question\.\*\* [^\n]+\n\n(?:```[^`]+```\n\n)?"
+                r"<details><summary>\w+</summary>\n\n(.+?)\n\n</details>$",
+                step,
+                re.DOTALL | re.MULTILINE,
+            )
+            assert len(folded) == step.count("<details>") == step.count("</details>"), title
+            assert len(folded) == len(re.findall(r"\*\*Question\.\*\*", step)), title
+            assert 2 <= len(folded) <= 3, title
+            assert all(len(BLOCK.sub("", answer).split()) <= 120 for answer in folded), title
 
 
 def links(page: Path) -> list[str]:
@@ -635,6 +677,7 @@ def test_screen_of_ii_1(lab: Lab):
         databases = stage.enter(lab.run(screen("ii1-databases")[0]))
         databases.wait_line("Ctrl.C", timeout=30)
         stage.shows("ii1-databases", lambda: databases.output)
+        stage.answers("ii1-ttl")
         assert databases.stop(signal.SIGINT) == 0
 
 
