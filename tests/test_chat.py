@@ -419,6 +419,36 @@ async def test_last_words(room: Room):
 
 
 @each_server
+@pytest.mark.parametrize("back", [False, True], ids=["nouveau", "de retour"])
+async def test_words_of_one_who_does_not_wait(room: Room, back: bool):
+    """Dix personnes se présentent, parlent et ferment sans lire leur accueil : tout passe."""
+    host, *known = await room.gather("hôte", *(f"P{number}" for number in range(10)))
+    await host.say("de quoi remplir l'accueil")
+    await known[0].hear("de quoi remplir l'accueil")
+    for chatter in known:
+        await chatter.leave()
+    for number in range(10):
+        await host.see(f"P{number} a quitté")
+    forget(host)
+
+    async def pass_by(number: int) -> None:
+        first = f"ID|{known[number].session}" if back else f"Hello|Q{number}"
+        websocket = await connect(room.url(None), proxy=None)
+        for frame in (first, f"bonjour de {number}", f"au revoir de {number}"):
+            await websocket.send(frame)
+        await websocket.close()
+
+    await asyncio.gather(*map(pass_by, range(10)))
+    for number in range(10):
+        await host.hear(f"bonjour de {number}")
+        await host.hear(f"au revoir de {number}")
+        name = f"{'P' if back else 'Q'}{number}"
+        await host.see(f"{name} a quitté")
+        left = f"Annonce : {name} a quitté la chatroom"
+        assert host.lines.index(left) > host.lines.index(f"{name} a dit : au revoir de {number}")
+
+
+@each_server
 async def test_coming_back(room: Room):
     """Par ID|, on revient : Welcome back pour soi, « est de retour ! » pour les autres."""
     ada, bob, chloe = await room.gather("Ada", "Bob", "Chloé")
