@@ -262,7 +262,7 @@ def main() -> int:
         if command:
             return run(command, {database.variable: database.url for database in databases})
         if any(database.process for database in databases):
-            print("Ctrl+C les arrête ; leurs données restent dans le dossier .data/.")
+            print("Ctrl+C arrête ce que j'ai démarré ; les données restent dans le dossier .data/.")
             signal.pause()
     return 0
 

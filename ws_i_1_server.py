@@ -80,7 +80,8 @@ async def until_stopped(server):
 
 async def main(options):
     try:
-        server = await serve(echo, options.address, options.port)
+        # close_timeout : les secondes laissées à un client figé pour lire qu'on s'arrête
+        server = await serve(echo, options.address, options.port, close_timeout=2)
     except (OSError, UnicodeError) as error:
         sys.exit(
             f"Impossible d'écouter sur {options.address}, port {options.port} ({error}) :"

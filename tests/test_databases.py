@@ -150,7 +150,7 @@ def test_unknown_command(place: Place):
 def test_signal_without_command(place: Place, number: int):
     """Sans commande, un signal range les bases et finit bien."""
     with place.run() as process:
-        process.wait_line("Ctrl.C les arrête", timeout=60)
+        process.wait_line("Ctrl.C arrête", timeout=60)
         assert answers(place.redis_port) and answers(place.mongo_port)
         assert process.stop(number, timeout=30) == 0
     assert place.is_empty()
@@ -170,7 +170,7 @@ def test_signal_with_command(place: Place, number: int):
 def test_only_this_machine(place: Place):
     """Les bases n'écoutent que 127.0.0.1 : elles n'ont pas de mot de passe."""
     with place.run() as process:
-        process.wait_line("Ctrl.C les arrête", timeout=60)
+        process.wait_line("Ctrl.C arrête", timeout=60)
         assert not answers(place.redis_port, "127.0.0.2")
         assert not answers(place.mongo_port, "127.0.0.2")
 
@@ -178,7 +178,7 @@ def test_only_this_machine(place: Place):
 def test_killed_then_started_again(place: Place):
     """databases.py tué net : le lancement suivant retrouve les bases et les données."""
     with place.run() as process:
-        process.wait_line("Ctrl.C les arrête", timeout=60)
+        process.wait_line("Ctrl.C arrête", timeout=60)
         process.stop(signal.SIGKILL)
     assert place.finish("python", "-c", WRITE)[0] == 0
     code, output = place.finish("python", "-c", READ)
