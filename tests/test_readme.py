@@ -311,6 +311,22 @@ def test_lengths(page: Path, title: str):
 
 
 @pytest.mark.parametrize(
+    "page, title", [(FRENCH, "Promesse"), (ENGLISH, "Promise")], ids=["fr", "en"]
+)
+def test_price_of_promises(page: Path, title: str):
+    """Ce que chaque promesse coûte en lignes de l'étape II.2, à trois lignes près."""
+    real = {}
+    for node in ast.parse((ROOT / "ws_ii_2_server.py").read_text()).body:
+        names = [node] if hasattr(node, "name") else getattr(node, "targets", [])
+        for name in names:
+            real[getattr(name, "name", getattr(name, "id", ""))] = node.end_lineno - node.lineno + 1
+    for promise, keepers, lines in table(page, 3, title):
+        assert abs(sum(real[name] for name in re.findall(r"`(\w+)`", keepers)) - int(lines)) <= 3, (
+            promise
+        )
+
+
+@pytest.mark.parametrize(
     "page, title", [(FRENCH, "Paquet"), (ENGLISH, "Package")], ids=["fr", "en"]
 )
 def test_dependencies(page: Path, title: str):
