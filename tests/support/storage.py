@@ -41,13 +41,21 @@ PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """Un port libre, au hasard : les tests tournent à plusieurs, et hypothesis sème `random`."""
+    """Un port TCP libre, au hasard : les tests tournent à plusieurs, et hypothesis sème `random`.
+
+    Le port UDP du même numéro reste pris jusqu'à la fin de ce processus : sans cela deux tests
+    tiraient parfois le même port avant d'y démarrer leur base, et n'en avaient qu'une pour deux.
+    """
     while True:
         port = SystemRandom().choice(PORTS)
+        claim = socket.socket(type=socket.SOCK_DGRAM)
         try:
+            claim.bind(("127.0.0.1", port))
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:
+            claim.close()
             continue
+        claim.detach()
         return port
 
 
