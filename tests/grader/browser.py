@@ -26,7 +26,7 @@ SUBMIT = re.compile(r"envo|send|ok|valid", re.I)
 ENTER = re.compile(r"connec|rejoi|join|entr|start|démar|open|ouvr|login", re.I)
 MODULE = re.compile(r"^\s*(import|export)\b", re.M)
 FIELDS = """() => {
-  const shown = (e) => e.getClientRects().length > 0 && !e.disabled && !e.readOnly;
+  const shown = (e) => e.getClientRects().length > 0 && !e.matches(":disabled") && !e.readOnly;
   const label = (e) => [e.id, e.name, e.placeholder, e.title, e.getAttribute("aria-label"),
     ...[...(e.labels || [])].map((l) => l.innerText)].filter(Boolean).join(" ");
   const kinds = ["text", "search", "email", "url", "tel", "number", "", null];
