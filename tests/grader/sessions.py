@@ -103,11 +103,40 @@ async def redis_server(student: Student) -> dict[str, Verdict]:
         served = found.served
         commands = [command for watch in watches for command in watch.commands]
         await student.launcher.end(served.program)
+        if (
+            found.dialect
+            and found.talk.opened
+            and not (found.talk.delivered or photographer.changed)
+        ):
+            # Un serveur qui se trompe quand on parle peut bien ranger quand on se tait.
+            photographer.changed = await _leaves_in_silence(start, found.dialect, photographer)
         return _judge_redis(student, found, photographer, commands)
     finally:
         await student.launcher.end_all()
         for box in boxes:
             await box.__aexit__(None, None, None)
+
+
+async def _leaves_in_silence(start, dialect: Dialect, photographer: Photographer) -> list[tuple]:
+    """Ce qui change dans Redis au départ d'un client qui n'a rien dit."""
+    served = await start()
+    if not served.url:
+        return []
+    seen = Photographer(photographer.student)
+    seen.served, seen.watch = served, photographer.watch
+    newcomer, present, said = guests(served, dialect), [], names()
+    try:
+        present.append(await newcomer(said[0]))
+        await seen.on_step("before_arrival", said)
+        present.append(await newcomer(said[-1]))
+        await seen.on_step("arrival", said)
+        await present.pop().close()
+        await seen.on_step("departure", said)
+    except REFUSED:
+        return []
+    finally:
+        await asyncio.gather(*(guest.close() for guest in present), return_exceptions=True)
+    return seen.changed
 
 
 def _judge_redis(student, found, photographer, commands) -> dict[str, Verdict]:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
+from grader.arguments import NAMELESS
 from grader.dialect import Dialect, Lesson, learn
 from grader.handin import HandIn
 from grader.launch import CouldNotRun, Launcher, Ports
@@ -38,13 +39,18 @@ class Student:
     def __post_init__(self):
         self.launcher = Launcher(self.hand_in)
 
-    async def open(self, role: str, port: int, without: tuple[str, ...] = ()):
-        """Ouvre ce client vers un serveur : un Program, ou une Page de navigateur."""
+    async def open(
+        self, role: str, port: int, without: tuple[str, ...] = (), pseudo: str = NAMELESS
+    ):
+        """Ouvre ce client vers un serveur : un Program, ou une Page de navigateur.
+
+        `pseudo` : celui de qui entre, pour un script qui le veut en argument.
+        """
         if role.endswith(".html") or (role.endswith(".js") and self.is_for_pages(role)):
             from grader.browser import open_page
 
             return await open_page(self, role, port)
-        return await self.launcher.client(role, Ports(server=port), without=without)
+        return await self.launcher.client(role, Ports(server=port), without=without, pseudo=pseudo)
 
     def is_for_pages(self, role: str) -> bool:
         """Vrai si ce script vit dans une page : il en utilise les objets, et rien de Node."""
@@ -73,7 +79,7 @@ class Student:
         return self.trusted[step].more if step in self.trusted else 0
 
     def _learn(self, role: str, url: str = ""):
-        return learn(lambda port, without: self.open(role, port, without), role, url)
+        return learn(lambda *how: self.open(role, *how), role, url)
 
     async def lesson_or_none(self, role: str) -> Lesson | None:
         """La leçon, ou None si notre machine ne peut pas lancer ce client."""
