@@ -43,6 +43,7 @@ FIELDS = """() => {
     buttons: buttons.map((e) => label(e) + " " + (e.innerText || e.value || "")),
   };
 }"""
+HELD = "(field) => field.value ?? field.innerText"
 TEXT = """() => {
   const values = [...document.querySelectorAll("textarea, input, output")]
     .filter((e) => e.readOnly || e.disabled || e.tagName !== "INPUT")
@@ -253,7 +254,7 @@ class Page:
             if await button.count() and await button.is_visible():
                 if number is not None:
                     field = self.page.locator(f'[data-tp7="{number}"]')
-                    if await field.count() and not await field.input_value(timeout=500):
+                    if await field.count() and not (await field.evaluate(HELD)).strip():
                         await field.fill(text, timeout=1000)
                 await button.click(timeout=1000, no_wait_after=True)
                 if await self._done(text):

@@ -203,6 +203,14 @@ async def server(student: Student) -> dict[str, Verdict]:
     # Chaque essai a son serveur : certains ne se remettent pas d'un client qui part aussitôt.
     await student.launcher.end(served.program)
     found = await drive(student, "i3", start, client_role, lesson)
+    if not found.talk.delivered and lesson and lesson.dialect:
+        await student.launcher.end(found.served.program)
+        served = await start()
+        again = await student.relearn(client_role, served.url, anyway=True)
+        await student.launcher.end(served.program)
+        if again.dialect.shown() != lesson.dialect.shown():
+            lesson = again
+            found = await drive(student, "i3", start, client_role, lesson)
     talk, served, dialect = found.talk, found.served, found.dialect
     verdicts = {"i3.server.starts": passed()}
     if not talk.opened and not talk.delivered:
@@ -406,6 +414,16 @@ async def _listening_to_mock(student, role, lesson) -> dict[str, Verdict]:
             await screen.end()
         if verdicts["i3.client.receives"].state == "passed" and shown:
             break
+    if "i3.client.serverdown" not in verdicts:  # chaque message l'a fait mourir : ne rien lui dire
+        async with Mock() as mock:
+            name = word()
+            screen = await student.open(role, mock.port, lesson.without, name)
+            screen.heard = mock.heard
+            await Person(name, lesson).join(screen)
+            mark = len(screen.output)
+            await mock.leave()
+            verdicts["i3.client.serverdown"] = await _noticed(screen, mark)
+            await screen.end()
     return verdicts
 
 

@@ -65,10 +65,13 @@ class Student:
             self.lessons[role] = await self._learn(role)
         return self.lessons[role]
 
-    async def relearn(self, role: str, url: str) -> Lesson:
-        """La leçon, reprise face au vrai serveur si le faux n'a pas suffi à ce client."""
+    async def relearn(self, role: str, url: str, *, anyway: bool = False) -> Lesson:
+        """La leçon, reprise face au vrai serveur si le faux n'a pas suffi à ce client.
+
+        `anyway` : ce que l'on avait appris ne fait rien passer, le vrai serveur en dira plus.
+        """
         lesson = self.lessons[role]
-        if lesson.connected and not lesson.dialect:
+        if lesson.connected and (anyway or not lesson.dialect):
             again = await self._learn(role, url)
             if again.dialect:
                 self.lessons[role] = again
