@@ -27,6 +27,7 @@ help: ## montre cette aide
 	@echo "Exemples :"
 	@echo "  make chat ADDRESS=0.0.0.0 PORT=8889    ouvert aux autres machines, sur un autre port"
 	@echo "  make noter RENDU=../etudiant LANGUE=en"
+	@echo "  make noter RENDU=../etudiant RAPPORT=../notes    avec une page à rendre, dans ../notes"
 	@echo "  make test PYTEST_OPTIONS='-x -k redis'"
 
 chat: install ## démarre les bases et le dernier serveur, et dit comment rejoindre la chatroom
@@ -59,7 +60,7 @@ meta: install $(NODE_MODULES) ## essaie la notation elle-même
 
 noter: install $(NODE_MODULES) ## note un rendu : make noter RENDU=../etudiant
 	@test -n "$(RENDU)" || { echo "Quel dossier ? make noter RENDU=../etudiant"; exit 2; }
-	@$(PYTEST) --rendu="$(RENDU)" --langue=$(LANGUE)
+	@$(PYTEST) --rendu="$(RENDU)" --langue=$(LANGUE) $(if $(RAPPORT),--rapport="$(RAPPORT)")
 
 bench: install $(NODE_MODULES) ## mesure nos serveurs et leurs concurrents, en quelques minutes
 	@$(PYTHON) bench/bench.py

@@ -56,7 +56,7 @@ def test_terminal_and_exit_code(graded) -> None:
     """Un tableau par étudiant, une ligne dès qu'il est fini ; ses échecs ne sont pas les nôtres."""
     done, _ = graded
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "=Ada : Note : 2,5 / 20 — 4 réussi, 1 échoué" in done.stdout
+    assert "=Ada : Note : 2,5 / 20 — réussi : 4, échoué : 1" in done.stdout
     assert "Bob : Note : 0 / 20" in done.stdout
     assert "✗ i1.server.hello" in done.stdout and "Aucun script de ce TP" in done.stdout
 
@@ -92,7 +92,7 @@ def test_gradescope_and_class_page(graded) -> None:
     assert results["score"] == 2.5 and len(results["tests"]) == 30
     page = (reports / "classe.html").read_text("utf-8")
     assert "2 étudiants" in page and "http" not in page.replace("http-equiv", "")
-    assert "La réponse est `Hello client ! Received" in page
+    assert "La réponse est <code>Hello client ! Received" in page
 
 
 def test_junit(graded) -> None:

@@ -111,7 +111,9 @@ def test_make_passes_options(tmp_path: Path):
     dry = {"MAKEFLAGS": "--dry-run"}
     assert "-m pytest -x -k redis" in make("test", "PYTEST_OPTIONS=-x -k redis", **dry).stdout
     noter = make("noter", "RENDU=../etudiant", "LANGUE=en", **dry).stdout
-    assert '--rendu="../etudiant" --langue=en' in noter
+    assert '--rendu="../etudiant" --langue=en' in noter and "--rapport" not in noter
+    noter = make("noter", "RENDU=../etudiant", "RAPPORT=../notes", **dry).stdout
+    assert '--langue=fr --rapport="../notes"' in noter
 
 
 def test_compose_is_safe_and_healthy():

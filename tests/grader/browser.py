@@ -26,7 +26,7 @@ SUBMIT = re.compile(r"envo|send|ok|valid", re.I)
 ENTER = re.compile(r"connec|rejoi|join|entr|start|démar|open|ouvr|login", re.I)
 MODULE = re.compile(r"^\s*(import|export)\b", re.M)
 FIELDS = """() => {
-  const shown = (e) => e.getClientRects().length > 0 && !e.disabled && !e.readOnly;
+  const shown = (e) => e.getClientRects().length > 0 && !e.matches(":disabled") && !e.readOnly;
   const label = (e) => [e.id, e.name, e.placeholder, e.title, e.getAttribute("aria-label"),
     ...[...(e.labels || [])].map((l) => l.innerText)].filter(Boolean).join(" ");
   const kinds = ["text", "search", "email", "url", "tel", "number", "", null];
@@ -43,6 +43,7 @@ FIELDS = """() => {
     buttons: buttons.map((e) => label(e) + " " + (e.innerText || e.value || "")),
   };
 }"""
+HELD = "(field) => field.value ?? field.innerText"
 TEXT = """() => {
   const values = [...document.querySelectorAll("textarea, input, output")]
     .filter((e) => e.readOnly || e.disabled || e.tagName !== "INPUT")
@@ -253,7 +254,7 @@ class Page:
             if await button.count() and await button.is_visible():
                 if number is not None:
                     field = self.page.locator(f'[data-tp7="{number}"]')
-                    if await field.count() and not await field.input_value(timeout=500):
+                    if await field.count() and not (await field.evaluate(HELD)).strip():
                         await field.fill(text, timeout=1000)
                 await button.click(timeout=1000, no_wait_after=True)
                 if await self._done(text):

@@ -5,18 +5,19 @@ Le serveur est piloté dans le dialecte du client de l'étudiant ; à défaut da
 """
 
 import asyncio
+import re
 import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from grader.dialect import Dialect, Lesson, from_code, known, word
+from grader.dialect import Dialect, Lesson, from_code, known, respell, word
 from grader.launch import Ports, Served
 from grader.room import LATE, Guest, Person, Talk, announced, converse, survive
 from grader.sandbox import PATIENCE, until
 from grader.student import Student, tail
 from grader.verdict import FAILED, Verdict, could_not_run, failed, not_reached, passed
-from grader.wire import REFUSED, Frame, Mock, mentions, text_of
+from grader.wire import REFUSED, Frame, Mock, text_of
 
 # Les erreurs qui, dans le code du serveur, sont des fautes quel que soit le dialecte.
 BUGS = ("NameError", "UnboundLocalError", "AttributeError", "IndentationError",
@@ -51,7 +52,7 @@ def people(student: Student, served: Served, role: str, lesson: Lesson):
     """Ce qui fait entrer un vrai client de l'étudiant."""
 
     async def newcomer(name: str) -> Person:
-        screen = await student.open(role, served.port, lesson.without)
+        screen = await student.open(role, served.port, lesson.without, name)
         return await Person(name, lesson, student.more("i3")).join(screen)
 
     return newcomer
@@ -202,6 +203,14 @@ async def server(student: Student) -> dict[str, Verdict]:
     # Chaque essai a son serveur : certains ne se remettent pas d'un client qui part aussitôt.
     await student.launcher.end(served.program)
     found = await drive(student, "i3", start, client_role, lesson)
+    if not found.talk.delivered and lesson and lesson.dialect:
+        await student.launcher.end(found.served.program)
+        served = await start()
+        again = await student.relearn(client_role, served.url, anyway=True)
+        await student.launcher.end(served.program)
+        if again.dialect.shown() != lesson.dialect.shown():
+            lesson = again
+            found = await drive(student, "i3", start, client_role, lesson)
     talk, served, dialect = found.talk, found.served, found.dialect
     verdicts = {"i3.server.starts": passed()}
     if not talk.opened and not talk.delivered:
@@ -213,7 +222,8 @@ async def server(student: Student) -> dict[str, Verdict]:
     if talk.delivered:
         verdicts["i3.server.abrupt"] = await _abrupt(student, start, dialect, client_role, lesson)
         if verdicts["i3.server.leave"].state == FAILED and dialect:
-            if word_said := await _leaves_by_word(student, start, dialect):
+            word_said = await _leaves_by_word(student, start, dialect, client_role, lesson)
+            if word_said:
                 verdicts["i3.server.leave"] = passed(("by_word", {"word": word_said}))
         if talk.sample is not None and dialect:
             student.samples["i3"] = (talk.sample, talk.names[2], talk.texts[0])
@@ -245,7 +255,7 @@ def judge_talk(prefix: str, found: Drive) -> dict[str, Verdict]:
         ("leave", talk.leave, talk.heard_leave),
     ):
         if seen:
-            verdict = passed(*([("unnamed", {})] if seen == "unnamed" else []))
+            verdict = passed(*([(seen, {})] if seen != "named" else []))
         elif talk.delivered or certain:
             verdict = failed(f"no_{check}", pseudo=a_name, came=" / ".join(heard[:4]) or "—")
         else:
@@ -259,21 +269,38 @@ def judge_talk(prefix: str, found: Drive) -> dict[str, Verdict]:
 QUITTING = ("quit", "exit", "bye", "leave", "logout", "disconnect", "stop", "fin", "q", "quitter")
 
 
-async def _leaves_by_word(student: Student, start, dialect: Dialect) -> str:
-    """Le mot, écrit dans le serveur, par lequel un client s'en va en l'annonçant ; "" sinon."""
-    words = student.hand_in.code("i3.server").constants()
-    for said in [w for w in words if w.strip("/!:|. ").casefold() in QUITTING][:3]:
+def quitting(text: str) -> list[str]:
+    """Les mots par lesquels on s'en va, tels qu'ils sont écrits dans ce texte : "/quit"."""
+    words = re.findall(rf"(?<![\w/!:])[/!:]?(?:{'|'.join(QUITTING)})(?![\w(])", text, re.I)
+    words += re.findall(rf"\bdo_({'|'.join(QUITTING)})\b", text)
+    return list(dict.fromkeys(words))
+
+
+async def _leaves_by_word(student: Student, start, dialect: Dialect, role, lesson) -> str:
+    """Le mot par lequel un client s'en va en l'annonçant ; "" s'il n'y en a pas.
+
+    Écrit dans le serveur, c'est le correcteur qui le dit ; dans le client, c'est à lui qu'on le
+    tape.
+    """
+    constants = student.hand_in.code("i3.server").constants()
+    tries = [(False, w) for w in constants if w.strip("/!:|. ").casefold() in QUITTING][:3]
+    if role and lesson and lesson.dialect and not role.endswith(".html"):
+        tries += [(True, w) for w in quitting(student.hand_in.code(role).text)[:2]]
+    for typed, said in tries:
         served = await start()
-        newcomer, (b_name, a_name, _) = guests(served, dialect), names()
-        b, a = await newcomer(b_name), await newcomer(a_name)
+        b_name, a_name, _ = names()
+        enter = guests(served, dialect)
+        b = await enter(b_name)
+        a = await (people(student, served, role, lesson) if typed else enter)(a_name)
         mark = len(b.frames)
         await a.say(said)
-        heard = await until(lambda b=b, m=mark, n=a_name: announced(b.after(m), n, [], ()), 1.5)
+        await until(lambda b=b, m=mark, n=a_name: announced(b.after(m), n, [], ()), 1.5)
         told = announced(b.after(mark), a_name, [], ())
-        relayed = any(mentions(frame, said) for frame in b.after(mark))
+        whole = re.compile(rf"(?<!\w){re.escape(said)}(?!\w)", re.I)  # et non « a quitté »
+        relayed = any(whole.search(text_of(frame)) for frame in b.after(mark))
         await asyncio.gather(a.close(), b.close(), return_exceptions=True)
         await student.launcher.end(served.program)
-        if heard and told and not relayed:
+        if told and not relayed:
             return said
     return ""
 
@@ -335,9 +362,9 @@ async def _listening(student: Student, role: str, lesson: Lesson) -> dict[str, V
 async def _listening_for_real(student, role, lesson, dialect) -> dict[str, Verdict]:
     """Avec le vrai serveur de l'étudiant."""
     served = await student.launcher.server("i3.server", Ports())
-    screen = await student.open(role, served.port, lesson.without)
-    person = await Person(word(), lesson, dialect.more).join(screen)
-    text = word(4)
+    name, text = word(), word(4)
+    screen = await student.open(role, served.port, lesson.without, name)
+    person = await Person(name, lesson, dialect.more).join(screen)
     try:
         other = await Guest(word(), dialect=dialect).join(served.url)
         await other.say(text)
@@ -360,13 +387,13 @@ async def _listening_to_mock(student, role, lesson) -> dict[str, Verdict]:
     """Avec un faux serveur, qui parle comme un serveur de chat, de plusieurs façons."""
     verdicts: dict[str, Verdict] = {}
     for persona in range(3):
-        text, reply = word(4), None
+        name, text, reply = word(), word(4), None
         if persona:
             reply = lambda visit, frame: ["Bienvenue"]  # noqa: E731
         async with Mock(reply) as mock:
-            screen = await student.open(role, mock.port, lesson.without)
+            screen = await student.open(role, mock.port, lesson.without, name)
             screen.heard = mock.heard
-            await Person(word(), lesson).join(screen)
+            await Person(name, lesson).join(screen)
             await until(lambda: mock.visits, 3)
             shown = None
             for frame in incoming(student, text, binary=persona == 2):
@@ -387,6 +414,16 @@ async def _listening_to_mock(student, role, lesson) -> dict[str, Verdict]:
             await screen.end()
         if verdicts["i3.client.receives"].state == "passed" and shown:
             break
+    if "i3.client.serverdown" not in verdicts:  # chaque message l'a fait mourir : ne rien lui dire
+        async with Mock() as mock:
+            name = word()
+            screen = await student.open(role, mock.port, lesson.without, name)
+            screen.heard = mock.heard
+            await Person(name, lesson).join(screen)
+            mark = len(screen.output)
+            await mock.leave()
+            verdicts["i3.client.serverdown"] = await _noticed(screen, mark)
+            await screen.end()
     return verdicts
 
 
@@ -395,8 +432,7 @@ def incoming(student: Student, text: str, binary: bool) -> list[Frame]:
     frames: list[Frame] = []
     if "i3" in student.samples:
         frame, pseudo, old = student.samples["i3"]
-        swapped = text_of(frame).replace(old, text)
-        frames.append(swapped.encode() if isinstance(frame, bytes) else swapped)
+        frames.append(respell(frame, {old: text}, {}))
     line = f"[12:00] Zoe a dit : {text}"
     frames += [
         line,

@@ -5,6 +5,8 @@ gardés servent ensuite de modèles, avec d'autres pseudos et d'autres textes. S
 on essaie les dialectes connus, et ceux que le code du serveur laisse deviner.
 """
 
+import ast
+import base64
 import json
 import random
 import re
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from grader.handin import HandIn
 from grader.sandbox import until
-from grader.wire import Frame, Mock, Visit, mentions
+from grader.wire import Frame, Mock, Visit, mentions, unwrap
 
 PSEUDO, MESSAGE = "pseudoquelconque", "messagequelconque"  # les mots des modèles écrits ici
 FILLER = "bleu"  # la réponse à une question du serveur que la leçon n'a pas vue
@@ -28,6 +30,7 @@ HOST = re.compile(r"adresse|address|\bhost\b|\bhôte\b|\bip\b|\bserveur\b|\bserv
 SECRET = re.compile(r"mot de passe|password", re.I)
 NAME = re.compile(r"pseudo|\bnom\b|\bname\b|nickname|username|login|qui es|appel", re.I)
 MENU = re.compile(r"^\s*1\s*[.):-]", re.M)
+CHOICES = re.compile(r"[(\[](\w+)(?: ?[/,|] ?\w+)+[)\]]")  # « (rouge/vert/bleu) »
 
 
 def word(syllables: int = 3) -> str:
@@ -41,6 +44,10 @@ def respell(frame: Frame, spelling: dict[str, str], ids: dict[str, str]) -> Fram
     """
     binary = isinstance(frame, bytes)
     text = frame.decode("latin-1") if binary else frame
+    inside = unwrap(text)
+    if any(old.casefold() in inside.casefold() for old in spelling):
+        wrapped = base64.b64encode(respell(inside, spelling, ids).encode())
+        return wrapped if binary else wrapped.decode()
     for old, new in spelling.items():
 
         def same_case(found: re.Match[str], new: str = new) -> str:
@@ -116,8 +123,9 @@ class Lesson:
     events: list[dict] = field(default_factory=list)
 
 
-# Ouvre un client vers ce port, dans une copie sans ces fichiers : un Program ou une Page.
-Opener = Callable[[int, tuple[str, ...]], Awaitable]
+# Ouvre un client vers ce port, dans une copie sans ces fichiers, avec ce pseudo s'il le veut en
+# argument : un Program ou une Page.
+Opener = Callable[[int, tuple[str, ...], str], Awaitable]
 
 
 def answering(visit: Visit, frame: Frame) -> list[Frame]:
@@ -165,7 +173,7 @@ def _leftovers(lesson: Lesson) -> tuple[str, ...]:
 async def _converse(open_client: Opener, role: str, mock: Mock, without: tuple) -> Lesson:
     pseudo, texts = word(), [word(4) for _ in range(6)]
     lesson = Lesson(pseudo=pseudo, texts=texts, without=without)
-    program = await open_client(mock.port, without)
+    program = await open_client(mock.port, without, pseudo)
     program.heard = mock.heard
     await program.quiet()
     lesson.asked = bool(program.output.strip())
@@ -209,7 +217,9 @@ def choose(asked: str, pseudo: str, mock: Mock, typed: list[str], texts: list[st
         return "secret"
     if MENU.search("\n".join(lines[-6:])) and "1" not in typed:
         return "1"
-    if pseudo not in typed:
+    if (choice := CHOICES.search(question)) and choice[1] not in typed:
+        return choice[1]
+    if pseudo not in typed and not mock.heard(pseudo):  # il l'a pu recevoir en argument
         return pseudo
     if NAME.search(question) and not mock.heard(pseudo) and typed.count(pseudo) < 2:
         return pseudo
@@ -243,6 +253,7 @@ def _dialect(mock: Mock, pseudo: str, spoken: list[str], role: str) -> Dialect |
 def _shape(frame: Frame) -> str:
     """Le message sans ce qui change d'une fois à l'autre : chiffres et identifiants."""
     text = frame.decode("latin-1") if isinstance(frame, bytes) else frame
+    text = unwrap(text) or text
     return re.sub(r"[\d.]+", "0", UUID.sub("id", text)).casefold()
 
 
@@ -305,4 +316,39 @@ def from_code(hand_in: HandIn, role: str) -> list[Dialect]:
                             found.append(
                                 Dialect([hello], json.dumps({kind: say, name: p, text: m}))
                             )
-    return [replace(dialect, source="code") for dialect in found[:10]]
+    found = found[:10] + (_from_keys(code.tree) if code and code.tree else [])
+    return [replace(dialect, source="code") for dialect in found]
+
+
+def _from_keys(tree: ast.Module) -> list[Dialect]:
+    """Des objets JSON faits de toutes les clés que lit le serveur : l'une d'elles, comparée à des
+    mots, dit l'action ; les autres portent le pseudo à l'arrivée, et le message ensuite.
+    """
+    keys: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            keys.append(getattr(node.slice, "value", None))
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get" and node.args:
+            keys.append(getattr(node.args[0], "value", None))
+    keys = [key for key in dict.fromkeys(keys) if isinstance(key, str)]
+    compared = [
+        part.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare | ast.MatchValue)
+        for part in (node.comparators if isinstance(node, ast.Compare) else [node.value])
+        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value
+    ]
+    actions = list(dict.fromkeys(compared))[:3]
+    kinds = [key for key in keys if key.lower() in KIND_KEYS][:1]
+    if not kinds or not 2 <= len(keys) <= 8:
+        return []
+
+    def made(action: str, word: str) -> str:
+        return json.dumps({key: action if key in kinds else word for key in keys})
+
+    return [
+        Dialect([made(hello, PSEUDO)], made(say, MESSAGE))
+        for hello in actions
+        for say in actions
+        if hello != say
+    ]

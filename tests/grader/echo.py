@@ -121,7 +121,7 @@ async def _client(student: Student, check: str, role: str, greeting: list) -> di
 
     pseudo, texts, typed = word(), [word(4) for _ in range(6)], []
     async with Mock(answer, greeting) as mock:
-        screen = await student.open(role, mock.port)
+        screen = await student.open(role, mock.port, pseudo=pseudo)
         screen.heard = mock.heard
         await screen.quiet()
         said = ""

@@ -37,6 +37,9 @@ SKIPPED = NOT_COPIED | {"node_modules", "tests", "rendus", "bench"}
 STEP = re.compile(
     r"(?<![a-z0-9])(i{1,2})[\W_]*([1-3])(?![0-9])|ws[\W_]*([12])[\W_]+([1-3])(?![0-9])"
 )
+# La même chose éparpillée : « I - Websockets/3. Chatroom », « Partie 2/etape 2 ».
+PART = re.compile(r"partie\W*([12])|(?<![a-z0-9])(i{1,2})(?![a-z0-9])")
+NUMBER = re.compile(r"(?<![0-9])([1-3])(?![0-9])")
 SERVER, CLIENT = re.compile(r"serv(?:er|eur|e?r)|srv"), re.compile(r"client|clt|page|index")
 
 
@@ -47,17 +50,28 @@ def role_of(path: Path) -> tuple[str, int, str, str] | None:
         return None
     name = path.with_suffix("").name.lower()
     folders = "/".join(path.parts[:-1]).lower()
-    steps = [m for text in (name, f"{folders}/{name}") for m in STEP.finditer(text)]
-    if not steps:
+    step = step_of(name) or step_of(f"{folders}/{name}") or scattered_step(f"{folders}/{name}")
+    if step is None:
         return None
-    step = steps[0]
-    part = step[1] or "i" * int(step[3])
     for text in (name, folders):
         if SERVER.search(text):
-            return part, int(step[2] or step[4]), "server", suffix
+            return *step, "server", suffix
         if CLIENT.search(text):
-            return part, int(step[2] or step[4]), "client", suffix
-    return (part, int(step[2] or step[4]), "client", suffix) if suffix == ".html" else None
+            return *step, "client", suffix
+    return (*step, "client", suffix) if suffix == ".html" else None
+
+
+def step_of(text: str) -> tuple[str, int] | None:
+    """L'étape écrite d'un seul tenant : "ws_ii_2_server" -> ("ii", 2)."""
+    found = STEP.search(text)
+    return (found[1] or "i" * int(found[3]), int(found[2] or found[4])) if found else None
+
+
+def scattered_step(text: str) -> tuple[str, int] | None:
+    """La partie, puis plus loin dans le chemin le numéro."""
+    part = PART.search(text)
+    number = NUMBER.search(text, part.end()) if part else None
+    return (part[2] or "i" * int(part[1]), int(number[1])) if number else None
 
 
 @dataclass

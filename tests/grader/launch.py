@@ -8,23 +8,17 @@ import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grader.arguments import ARGUMENTS, NAMELESS, NICKNAME, named_in_code, required
 from grader.handin import Code, HandIn, python_for
 from grader.sandbox import Program, Scratch, until
 
 GUEST = Path(__file__).parent / "guest"
 ROOT = Path(__file__).resolve().parents[2]
 START = 10  # secondes pour qu'un serveur écoute
-# Ce que l'on essaie quand un script réclame des arguments ou ne trouve pas son fichier.
-ARGUMENTS = (
-    ["127.0.0.1", "8888"],
-    ["ws://127.0.0.1:8888"],
-    ["127.0.0.1:8888"],
-    ["8888"],
-    ["-a", "127.0.0.1", "-p", "8888"],
-    ["--host", "127.0.0.1", "--port", "8888"],
-)
-WANTS_ARGUMENTS = re.compile(
-    r"usage|sys\.argv|IndexError: list index out of range|arguments? are required|argument", re.I
+READS_ARGUMENTS = re.compile(r"argv|argparse|optparse|click|typer|minimist|yargs|commander")
+WANTS_ARGUMENTS = re.compile(r"usage|IndexError: list index out of range|argument", re.I)
+NO_DISPLAY = re.compile(
+    r"no \$DISPLAY|(?:connect to|open) (?:X )?(?:display|server)|no available video device", re.I
 )
 MISSING_PACKAGE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 MISSING_NODE = re.compile(r"Cannot find (?:module|package) '([^'./][^']*)'")
@@ -73,6 +67,7 @@ class Launcher:
         self.recipes: dict[str, Recipe] = {}
         self.pythons: dict[str, tuple[str, bool]] = {}
         self.remarks: dict[str, list] = {}  # rôle -> les remarques sur sa façon d'être lancé
+        self._settled: set[str] = set()  # les clients que l'on sait déjà lancer
         self._running: list[Program] = []
 
     def python(self, role: str) -> str:
@@ -85,7 +80,9 @@ class Launcher:
             raise CouldNotRun("newer_python", script=code.path.name)
         return path
 
-    async def run(self, role: str, ports: Ports, *, terminal: bool = True) -> Program:
+    async def run(
+        self, role: str, ports: Ports, *, terminal: bool = True, pseudo: str = NAMELESS
+    ) -> Program:
         """Lance le script de ce rôle dans une copie neuve du rendu."""
         recipe = self.recipes.setdefault(role, Recipe())
         scratch = Scratch(self.hand_in.folder, recipe.without)
@@ -95,7 +92,8 @@ class Launcher:
         else:
             command, environment = self._python(role, script)
         folder = scratch.work if recipe.at_root else script.parent
-        program = Program([*command, *recipe.arguments], scratch, folder)
+        arguments = [pseudo if value == NICKNAME else value for value in recipe.arguments]
+        program = Program([*command, *arguments], scratch, folder)
         program.end = lambda: self.end(program)
         program.remarks = self.remarks.get(role, [])
         self._running.append(program)
@@ -136,17 +134,19 @@ class Launcher:
 
     async def server(self, role: str, ports: Ports) -> "Served":
         """Lance un serveur et attend qu'il écoute, en essayant au besoin arguments et dossier."""
-        program = await self.run(role, ports)
+        program = first = await self.run(role, ports)
         if await self._listening(program):
             return Served(program)
-        for recipe in self._other_recipes(role, program):
+        usual = self.recipes[role]
+        for recipe in self._other_recipes(role, first):
             await self.end(program)
             self.recipes[role] = recipe
             program = await self.run(role, ports)
             if await self._listening(program):
                 return Served(program)
-        self._blame_us(program)
-        return Served(program)
+        self.recipes[role] = usual
+        self._blame_us(first)
+        return Served(first)
 
     async def _listening(self, program: Program) -> bool:
         await until(lambda: program.noted("listen") or not program.alive, START)
@@ -154,36 +154,59 @@ class Launcher:
 
     def _other_recipes(self, role: str, program: Program) -> list[Recipe]:
         """Les façons de lancer qui valent un essai, vu la façon dont le script vient de finir."""
-        recipes = []
+        recipes, code, without = [], self.hand_in.code(role), self.recipes[role].without
         if program.alive:
             return recipes
         if "FileNotFoundError" in program.output or "No such file" in program.output:
-            recipes.append(Recipe(at_root=True))
-        if WANTS_ARGUMENTS.search(program.output):
-            recipes += [Recipe(arguments=list(arguments)) for arguments in ARGUMENTS]
+            recipes.append(Recipe(at_root=True, without=without))
+        if READS_ARGUMENTS.search(code.text) and (
+            "argv" in code.text or WANTS_ARGUMENTS.search(program.output)
+        ):
+            wanted = [required(program.output), named_in_code(code.tree)]
+            recipes += [
+                Recipe(list(arguments), without=without)
+                for arguments in (*filter(None, wanted), *ARGUMENTS)
+            ]
         return recipes
 
     async def client(
-        self, role: str, ports: Ports, *, terminal: bool = True, without: tuple[str, ...] = ()
+        self,
+        role: str,
+        ports: Ports,
+        *,
+        terminal: bool = True,
+        without: tuple[str, ...] = (),
+        pseudo: str = NAMELESS,
     ) -> Program:
         """Lance un client, en essayant au besoin arguments et dossier tant qu'il finit mal.
 
-        `without` : les fichiers d'une exécution d'avant, que l'on ne copie pas.
+        `without` : les fichiers d'une exécution d'avant, que l'on ne copie pas. `pseudo` : celui
+        que l'on donne au script s'il le veut en argument.
         """
-        self.recipes.setdefault(role, Recipe()).without = without
-        program = await self.run(role, ports, terminal=terminal)
-        await self._started(program)
-        await program.quiet(0.2, 1.5)  # une trace d'erreur s'écrit en plusieurs fois
-        for recipe in self._other_recipes(role, program):
+        usual = self.recipes.setdefault(role, Recipe())
+        usual.without = without
+        program = first = await self._launch(role, ports, terminal, pseudo)
+        for recipe in self._other_recipes(role, first):
             if program.alive or program.connected:
-                break
+                return program
             await self.end(program)
             self.recipes[role] = recipe
-            program = await self.run(role, ports, terminal=terminal)
-            await self._started(program)
-            await program.quiet(0.2, 1.5)
+            program = await self._launch(role, ports, terminal, pseudo)
         if not program.alive and not program.connected:
-            self._blame_us(program)
+            self.recipes[role] = usual
+            self._blame_us(first)
+            return first
+        return program
+
+    async def _launch(self, role: str, ports: Ports, terminal: bool, pseudo: str) -> Program:
+        program = await self.run(role, ports, terminal=terminal, pseudo=pseudo)
+        await self._started(program)
+        await program.quiet(0.2, 1.5)  # une trace d'erreur s'écrit en plusieurs fois
+        if role not in self._settled and READS_ARGUMENTS.search(self.hand_in.code(role).text):
+            # Il a pu écrire comment on l'emploie, et mettre un moment à finir.
+            await until(lambda: not program.alive or program.connected, 2)
+        if program.alive:
+            self._settled.add(role)
         return program
 
     async def _started(self, program: Program) -> None:
@@ -191,7 +214,9 @@ class Launcher:
         await until(lambda: not program.alive or program.connected or program.output.strip(), START)
 
     def _blame_us(self, program: Program) -> None:
-        """Lève CouldNotRun si l'échec vient d'un paquet que cette machine n'a pas."""
+        """Lève CouldNotRun si l'échec vient de ce que cette machine n'a pas."""
+        if NO_DISPLAY.search(program.output):
+            raise CouldNotRun("no_display")
         if found := MISSING_PACKAGE.search(program.output):
             package = found[1].partition(".")[0]
             if package not in sys.stdlib_module_names:

@@ -45,6 +45,8 @@ def traceback(code: Code, output: str, events: list[dict]) -> Mistake | None:
     pattern = rf'{re.escape(code.path.name)}", line (\d+)'
     lines = re.findall(pattern, output)
     errors = re.findall(r"^(\w+(?:Error|Exception)): ?(.*)$", output, re.M)
+    # La trace d'un départ, que le correcteur a voulu : elle n'explique rien du reste.
+    errors = [e for e in errors if e[1] != "unexpected end of stream" and "Reset" not in e[0]]
     if not lines or not errors:
         return None
     name, text = errors[-1]

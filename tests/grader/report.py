@@ -62,7 +62,7 @@ def number(value: float, session) -> str:
 def progress(student: dict, session) -> str:
     counts = Counter(check["state"] for check in student["checks"])
     say = speaker(session)
-    states = ", ".join(f"{counts[s]} {say(s)}" for s in SIGNS if counts[s])
+    states = ", ".join(f"{say(s)}{colon(session)}{counts[s]}" for s in SIGNS if counts[s])
     return f"{student['name']}{colon(session)}{mark_lines(student, session)[0]} — {states}"
 
 
@@ -264,6 +264,11 @@ td.n { text-align: right; font-variant-numeric: tabular-nums }
 """
 
 
+def coded(sentence: str) -> str:
+    """Une phrase de la table en HTML, son code entre accents graves compris."""
+    return re.sub(r"`(.+?)`", r"<code>\1</code>", html.escape(sentence))
+
+
 def class_page(students: list[dict], session) -> str:
     """La classe en une page HTML autonome : réussite par vérification, notes, premier échec."""
     say, esc = speaker(session), html.escape
@@ -275,7 +280,7 @@ def class_page(students: list[dict], session) -> str:
         if (first := next((c for c in student["checks"] if c["state"] == FAILED), None))
     )
     common = firsts.most_common(1)
-    told = f"{esc(common[0][0])} ({common[0][1]})" if common else esc(say("nobody"))
+    told = f"{coded(common[0][0])} ({common[0][1]})" if common else esc(say("nobody"))
     rows = []
     for check in session.table.checks.values():
         states = [c["state"] for s in students for c in s["checks"] if c["id"] == check.id]
@@ -283,7 +288,7 @@ def class_page(students: list[dict], session) -> str:
         good = sum(state == PASSED for state in tried)
         share = round(100 * good / len(tried)) if tried else 0
         rows.append(
-            f"<tr><td>{esc(check.texts[session.language]['sentence'])}</td>"
+            f"<tr><td>{coded(check.texts[session.language]['sentence'])}</td>"
             f'<td class="n">{good} / {len(tried)}</td>'
             f'<td><div class="bar"><i style="width:{share}%"></i></div></td></tr>'
         )
@@ -295,7 +300,8 @@ def class_page(students: list[dict], session) -> str:
         marks.append(
             f'<tr><td>{esc(student["name"])}</td><td class="n">{score}{extra}{warn}</td></tr>'
         )
-    title = esc(f"{say('class')}{colon(session)}{len(students)} {say('students')}")
+    people = say("student" if len(students) == 1 else "students")
+    title = esc(f"{say('class')}{colon(session)}{len(students)} {people}")
     return (
         f'<!doctype html>\n<html lang="{session.language}">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'

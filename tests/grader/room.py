@@ -98,7 +98,7 @@ class Talk:
     all_delivered: bool = False  # et C aussi
     named: bool = False  # ce que B a reçu nomme A
     join: str = ""  # ce que B a reçu à l'arrivée de A : "named", "unnamed" ou rien
-    leave: str = ""
+    leave: str = ""  # de même, ou "by_list" : la liste des présents est revenue sans A
     heard_join: list[str] = field(default_factory=list)
     heard_message: list[str] = field(default_factory=list)
     heard_leave: list[str] = field(default_factory=list)
@@ -117,13 +117,28 @@ LEAVE_WORDS = ("quit", "left", "leav", "part", "déconn", "deconn", "disconn", "
 def announced(frames: list[Frame], name: str, raw: list[Frame], words: tuple[str, ...]) -> str:
     """Dit si l'un de ces messages annonce `name` : "named", "unnamed", ou "" s'il n'y en a pas.
 
-    Le salut brut de l'arrivant, relayé tel quel, n'est pas une annonce.
+    Le salut brut de l'arrivant, relayé tel quel, n'est pas une annonce, sauf si c'est une phrase
+    qui l'annonce : « ana a rejoint la chatroom ».
     """
-    brut = {text_of(frame).strip() for frame in raw}
+    brut = {text_of(frame).strip() for frame in raw if not is_sentence(text_of(frame), name)}
     kept = [text_of(frame) for frame in frames if text_of(frame).strip() not in brut]
     if any(mentions(text, name) for text in kept):
         return "named"
     return "unnamed" if any(w in text.casefold() for text in kept for w in words) else ""
+
+
+def is_sentence(text: str, name: str) -> bool:
+    """Vrai si ce texte dit en toutes lettres que `name` arrive."""
+    words = [w for w in JOIN_WORDS if w not in ("hello", "bonjour", "new")]
+    return (
+        len(text.split()) > 2 and mentions(text, name) and any(w in text.casefold() for w in words)
+    )
+
+
+def unlisted(before: list[Frame], after: list[Frame], name: str, other: str) -> bool:
+    """Vrai si une liste des présents, où `name` était avec `other`, est revenue sans `name`."""
+    listed = any(mentions(frame, name) and mentions(frame, other) for frame in before)
+    return listed and any(mentions(f, other) and not mentions(f, name) for f in after)
 
 
 async def converse(newcomer, names: list[str], texts: list[str], on_step=None) -> Talk:
@@ -177,6 +192,8 @@ async def converse(newcomer, names: list[str], texts: list[str], on_step=None) -
         present.remove(a)
         await until(lambda: announced(b.after(mark), a_name, [], ()) or b.closed, LATE)
         talk.leave = announced(b.after(mark), a_name, [], LEAVE_WORDS)
+        if not talk.leave and unlisted(b.frames[:mark], b.after(mark), a_name, c_name):
+            talk.leave = "by_list"
         talk.heard_leave = [text_of(f) for f in b.after(mark)]
         await step("departure")
     finally:

@@ -226,6 +226,8 @@ class Program:
     async def tell(self, line: str) -> None:
         """Tape une ligne ; un programme fini ne la lira pas, et ce n'est pas une erreur."""
         self._told, self._last = len(self.output), line
+        if not self.alive:
+            return
         try:
             os.write(self._input, line.encode() + b"\n")
         except OSError:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
+from grader.arguments import NAMELESS
 from grader.dialect import Dialect, Lesson, learn
 from grader.handin import HandIn
 from grader.launch import CouldNotRun, Launcher, Ports
@@ -38,13 +39,18 @@ class Student:
     def __post_init__(self):
         self.launcher = Launcher(self.hand_in)
 
-    async def open(self, role: str, port: int, without: tuple[str, ...] = ()):
-        """Ouvre ce client vers un serveur : un Program, ou une Page de navigateur."""
+    async def open(
+        self, role: str, port: int, without: tuple[str, ...] = (), pseudo: str = NAMELESS
+    ):
+        """Ouvre ce client vers un serveur : un Program, ou une Page de navigateur.
+
+        `pseudo` : celui de qui entre, pour un script qui le veut en argument.
+        """
         if role.endswith(".html") or (role.endswith(".js") and self.is_for_pages(role)):
             from grader.browser import open_page
 
             return await open_page(self, role, port)
-        return await self.launcher.client(role, Ports(server=port), without=without)
+        return await self.launcher.client(role, Ports(server=port), without=without, pseudo=pseudo)
 
     def is_for_pages(self, role: str) -> bool:
         """Vrai si ce script vit dans une page : il en utilise les objets, et rien de Node."""
@@ -59,10 +65,13 @@ class Student:
             self.lessons[role] = await self._learn(role)
         return self.lessons[role]
 
-    async def relearn(self, role: str, url: str) -> Lesson:
-        """La leçon, reprise face au vrai serveur si le faux n'a pas suffi à ce client."""
+    async def relearn(self, role: str, url: str, *, anyway: bool = False) -> Lesson:
+        """La leçon, reprise face au vrai serveur si le faux n'a pas suffi à ce client.
+
+        `anyway` : ce que l'on avait appris ne fait rien passer, le vrai serveur en dira plus.
+        """
         lesson = self.lessons[role]
-        if lesson.connected and not lesson.dialect:
+        if lesson.connected and (anyway or not lesson.dialect):
             again = await self._learn(role, url)
             if again.dialect:
                 self.lessons[role] = again
@@ -73,7 +82,7 @@ class Student:
         return self.trusted[step].more if step in self.trusted else 0
 
     def _learn(self, role: str, url: str = ""):
-        return learn(lambda port, without: self.open(role, port, without), role, url)
+        return learn(lambda *how: self.open(role, *how), role, url)
 
     async def lesson_or_none(self, role: str) -> Lesson | None:
         """La leçon, ou None si notre machine ne peut pas lancer ce client."""

@@ -1,6 +1,7 @@
 """Le fil : un client et un faux serveur WebSocket qui gardent tout ce qui passe."""
 
 import asyncio
+import base64
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -24,7 +25,17 @@ def text_of(frame: Frame) -> str:
     """Ce qu'un lecteur comprend d'un message : octets décodés, couleurs ôtées, JSON déplié."""
     text = frame.decode("utf-8", "replace") if isinstance(frame, bytes) else frame
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)
-    return ANSI.sub("", text)
+    inside = unwrap(text)
+    return ANSI.sub("", f"{text} ({inside})" if inside else text)
+
+
+def unwrap(text: str) -> str:
+    """Le texte qu'un message en base64 emballe, ou ""."""
+    try:
+        inside = base64.b64decode(text, validate=True).decode("utf-8")
+    except ValueError:
+        return ""
+    return inside if inside.isprintable() else ""
 
 
 def mentions(frame: Frame, word: str) -> bool:
