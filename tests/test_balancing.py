@@ -7,12 +7,13 @@ import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from support.chat import Chatter
-from support.processes import ROOT, Process, Server
+from support.processes import ROOT, Process, Server, missing
 from support.room import II_3, Room
 from support.storage import free_port
 from websockets.exceptions import WebSocketException
@@ -100,6 +101,42 @@ async def test_a_server_leaves(room: Room, pair: list[Server], front: str, redis
     await back[0].say("me revoilà")
     stayed = [person for person, server in placed if server == staying]
     await asyncio.gather(*(person.hear("me revoilà") for person in [back[1], *stayed]))
+
+
+class Names(asyncio.DatagramProtocol):
+    """Un DNS comme celui de Docker : une seule adresse, qui change, pour un seul nom (RFC 1035)."""
+
+    address = "127.0.0.2"  # personne n'y écoute
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, query: bytes, asker: tuple[str, int]) -> None:
+        end = query.index(0, 12) + 5  # la question : un nom, deux octets de type, deux de classe
+        known = query[12:].startswith(b"\6chat-2") and query[end - 4 : end - 2] == b"\0\1"
+        answer = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + ip_address(self.address).packed
+        header = query[:2] + b"\x81\x80\0\1" + bytes([0, known]) + bytes(4)
+        self.transport.sendto(header + query[12:end] + known * answer, asker)
+
+
+async def test_haproxy_follows_containers(room: Room, tmp_path: Path):
+    """HAProxy démarre sans l'un des serveurs, et suit l'autre quand il change d'adresse."""
+    if reason := missing("haproxy"):
+        pytest.skip(reason)
+    loop = asyncio.get_running_loop()
+    transport, names = await loop.create_datagram_endpoint(Names, ("127.0.0.1", 0))
+    dns, port = transport.get_extra_info("sockname")[1], free_port()
+    text = (FOLDER / "haproxy.cfg").read_text().replace("127.0.0.11:53", f"127.0.0.1:{dns}")
+    text = re.sub(r"(chat-\d):8888", rf"\1.invalid:{room.start(II_3).port}", text)
+    (tmp_path / "haproxy.cfg").write_text(text.replace("bind :8888", f"bind 127.0.0.1:{port}"))
+    haproxy = Process(*shlex.split(COMMANDS["haproxy.cfg"]), cwd=tmp_path)
+    try:
+        await asyncio.to_thread(haproxy.wait_line, "serveurs/deux is DOWN")
+        names.address = "127.0.0.1"
+        await enter(room, f"ws://127.0.0.1:{port}", "Hello|Ada")
+    finally:
+        haproxy.kill()
+        transport.close()
 
 
 def test_compose_runs_these_settings():
