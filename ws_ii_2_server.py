@@ -389,8 +389,9 @@ async def send_outbox(redis, outbox, tasks):
     Un message que Redis refuse est rendu à son auteur ; une connexion qui a perdu sa session est
     fermée, avec le code que donne SAY.
     """
+    clock = asyncio.get_running_loop().time
     while True:
-        waiting = [await outbox.get()]
+        waiting, began = [await outbox.get()], clock()
         while not outbox.empty():
             waiting.append(outbox.get_nowait())
         pipeline = redis.pipeline(transaction=False)
@@ -406,7 +407,7 @@ async def send_outbox(redis, outbox, tasks):
                 broadcast([websocket], f"Erreur : {reason}")
                 tasks.create_task(dismiss(websocket, reply, reason))
         if len(waiting) >= BATCH:  # des bavards : que les lecteurs, même ailleurs, puissent suivre
-            await asyncio.sleep(REST)
+            await asyncio.sleep(began + REST - clock())
 
 
 # Accident : un serveur gelé, à son réveil, ferait revivre des sessions que tous ont vues partir.
