@@ -214,7 +214,7 @@ async def link_swallowed(storage, n):
         swallowed = time.perf_counter()
         mute = len(crowd.sent)
         await eventually(
-            lambda: enough(crowd, mute + 2 * n.rate * n.seconds), "le temps passe", 2 * n.seconds
+            lambda: enough(crowd, mute + 2 * n.rate * n.seconds), "le temps passe", 6 * n.seconds
         )
         link.flow()
         link.cut()
