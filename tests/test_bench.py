@@ -152,9 +152,11 @@ async def test_generator_reports_a_closed_connection(generator):
 
 @pytest.mark.parametrize("language", pages.PAGES)
 def test_readme_shows_the_published_figures(language: str):
-    """Le tableau du README est celui des mesures publiées, au chiffre près."""
+    """Le tableau du README et le chiffre de chaque étape sont ceux des mesures publiées."""
     results = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
-    assert pages.section(results, language) in pages.PAGES[language].read_text(encoding="utf-8")
+    page = pages.PAGES[language].read_text(encoding="utf-8")
+    for name, shown in pages.sections(results, language).items():
+        assert f"{pages.begin(name)}\n{shown}\n{pages.END}" in page, name
 
 
 def test_results_page_and_charts_are_the_published_figures(tmp_path):
