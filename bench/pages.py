@@ -164,8 +164,8 @@ def comparison(results, language: str) -> str:
         if text == EVERYTHING:
             return words["all"]
         for french, other in words.items():
-            text = text.replace(french, other) if french in text else text
-        return text
+            text = text.replace(french, other)
+        return text if language == "fr" else text.replace("\u202f", ",")
 
     rows = [
         "| {} | {} | {} | {} | {} | {} |".format(
