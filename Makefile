@@ -3,7 +3,7 @@
 ADDRESS ?= 127.0.0.1
 PORT ?= 8888
 LANGUE ?= fr
-PYTEST_OPTIONS ?= -n 3
+PYTEST_OPTIONS ?= -n 4
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python

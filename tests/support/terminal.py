@@ -17,9 +17,11 @@ import pyte
 from .processes import PATIENCE, ROOT, clean_environment, wait_for
 
 # Un chef de session sans terminal prend pour sien le premier qu'il ouvre (man 4 tty) : c'est ainsi
-# que Ctrl+C, Ctrl+Z et SIGWINCH arrivent au programme.
+# que Ctrl+C, Ctrl+Z et SIGWINCH arrivent au programme. Et si les tests sont lancés en arrière-plan
+# par un script, Ctrl+C est ignoré d'avance (POSIX, `sh`) : un vrai terminal, lui, l'écoute.
 IN_ITS_TERMINAL = (
-    "import os, sys; os.open(os.ttyname(0), os.O_RDWR); os.execv(sys.argv[1], sys.argv[1:])"
+    "import os, sys; from signal import SIG_DFL, SIGINT, signal; signal(SIGINT, SIG_DFL);"
+    " os.open(os.ttyname(0), os.O_RDWR); os.execv(sys.argv[1], sys.argv[1:])"
 )
 
 
