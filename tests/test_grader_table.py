@@ -3,9 +3,11 @@
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from grader import grading
+from grader.mistakes import blocking_input, empty_end
 from grader.table import LANGUAGES, TABLE, Table, placeholders
 
 GRADER = Path(grading.__file__).parent
@@ -86,3 +88,27 @@ def test_no_phrase_is_forgotten_or_missing() -> None:
             assert key in table.phrases["remarks"], f"{file.name} : {key}"
         for key in re.findall(r'(?<![.\w])say\(\s*"(\w+)"', text):
             assert key in table.phrases["words"], f"{file.name} : {key}"
+
+
+END = "m = await ws.recv()\n    while m != '':"
+ASKED_AGAIN = "m = await ws.recv()\n    while m == '':"
+CONNECTED = "async with connect(uri) as ws:"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "body", "line"),
+    [
+        (empty_end, "m = await ws.recv()\n    if m == b'':\n        return", "3"),
+        (empty_end, "m = (await ws.recv()).decode()\n    if not m:\n        users.remove(ws)", "3"),
+        (empty_end, f"{END}\n        m = await ws.recv()", "3"),
+        (empty_end, f"{ASKED_AGAIN}\n        m = await ws.recv()", None),
+        (empty_end, "pseudo = ws.path[1:]\n    if pseudo == '':\n        return", None),
+        (blocking_input, f"{CONNECTED}\n        await ws.send(input())", "3"),
+        (blocking_input, f"pseudo = input()\n    {CONNECTED}\n        await ws.send(pseudo)", None),
+    ],
+)
+def test_mistakes_are_recognised(mistake, body: str, line: str | None) -> None:
+    """Une erreur fréquente est nommée à sa ligne, et un code qui lui ressemble ne l'est pas."""
+    text = f"async def handler(ws):\n    {body}\n"
+    found = mistake(SimpleNamespace(tree=ast.parse(text), text=text), "", [])
+    assert (found and found[1]["line"]) == line

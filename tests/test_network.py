@@ -194,7 +194,9 @@ def test_databases_keep_to_their_machine(vm: Machine, laptop: Machine, tmp_path:
     """`databases.py` n'écoute que sa machine : de l'ordinateur, Redis n'est pas là."""
     for script in "databases.py", "ws_ii_2_server.py":  # leurs données iront dans .data/, à côté
         shutil.copy(ROOT / script, tmp_path)
-    vm.serve(str(tmp_path / "databases.py"), "--", "python", str(tmp_path / "ws_ii_2_server.py"))
+    command = ("python", str(tmp_path / "ws_ii_2_server.py"))
+    databases = vm.serve(str(tmp_path / "databases.py"), "--", *command)
+    vm.callback(databases.stop)  # tué net, il laisserait ses bases derrière lui
     server = laptop.python("ws_ii_2_server.py", REDIS_URL=f"redis://{vm.address}:6379/0")
     shows(server, "Redis ne répond pas à redis://")
 

@@ -61,25 +61,65 @@ def traceback(code: Code, output: str, events: list[dict]) -> Mistake | None:
 
 def empty_end(code: Code, output: str, events: list[dict]) -> Mistake | None:
     """`if message == b""` ou `if not message` : la fin d'une connexion TCP, pas WebSocket."""
+    names = _received(code.tree) if code.tree else set()
     for node in ast.walk(code.tree) if code.tree else ():
-        if isinstance(node, ast.Compare):
-            values = [node.left, *node.comparators]
-            if any(isinstance(v, ast.Constant) and v.value in ("", b"") for v in values):
+        # `while message != ""` attend la fin ; `while message == ""` ne fait que redemander.
+        operator = ast.NotEq if isinstance(node, ast.While) else ast.AST
+        if isinstance(node, ast.While) or (isinstance(node, ast.If) and _gives_up(node)):
+            if any(_is_empty(part, names, operator) for part in ast.walk(node.test)):
                 return "empty_end", {"line": str(node.lineno)}
-        if isinstance(node, ast.If | ast.While) and isinstance(node.test, ast.UnaryOp):
-            operand = node.test.operand
-            if isinstance(node.test.op, ast.Not) and isinstance(operand, ast.Name):
-                if operand.id.lower() in ("data", "message", "msg", "rep", "line", "received"):
-                    return "empty_end", {"line": str(node.lineno)}
     return None
 
 
+def _received(tree: ast.Module) -> set[str]:
+    """Les variables qui contiennent ce qu'un client a envoyé, décodé ou non."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncFor):
+            names |= {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
+        elif isinstance(node, ast.Assign):
+            parts = list(ast.walk(node.value))
+            if any(
+                getattr(part, "attr", "") in ("recv", "read", "receive") for part in parts
+            ) or any(isinstance(part, ast.Name) and part.id in names for part in parts):
+                names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def _gives_up(node: ast.If) -> bool:
+    """Vrai si la branche cesse d'écouter : un pseudo vide que l'on redemande n'en est pas une."""
+    return any(
+        isinstance(part, ast.Break | ast.Return | ast.Delete)
+        or getattr(part, "attr", "") in ("close", "remove", "discard", "pop")
+        for statement in node.body
+        for part in ast.walk(statement)
+    )
+
+
+def _is_empty(test: ast.expr, names: set[str], operator: type) -> bool:
+    """Vrai pour `name == ""`, `name == b""` ou `not name`, si `name` est l'un de ces noms.
+
+    `operator` : la sorte d'opérateur à trouver (tous, si c'est `ast.AST`).
+    """
+    if isinstance(test, ast.Compare):
+        values = [test.left, *test.comparators]
+        empty = any(isinstance(v, ast.Constant) and v.value in ("", b"") for v in values)
+        empty = empty and isinstance(test.ops[0], operator)
+    else:
+        values = [test.operand] if isinstance(test, ast.UnaryOp) else []
+        empty = bool(values) and isinstance(test.op, ast.Not) and operator is ast.AST
+    return empty and any(isinstance(v, ast.Name) and v.id in names for v in values)
+
+
 def blocking_input(code: Code, output: str, events: list[dict]) -> Mistake | None:
-    """`input()` dans une coroutine : tout s'arrête pendant la saisie."""
+    """`input()` dans une coroutine, une fois connecté : tout s'arrête pendant la saisie."""
     for function in ast.walk(code.tree) if code.tree else ():
         if isinstance(function, ast.AsyncFunctionDef):
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "input":
+            calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+            opened = [node.lineno for node in calls if "connect" in ast.unparse(node.func)]
+            for node in calls:
+                late = not opened or node.lineno > min(opened)
+                if late and getattr(node.func, "id", "") == "input":
                     return "blocking_input", {"line": str(node.lineno)}
     if "prompt(" in code.text:
         line = code.text[: code.text.index("prompt(")].count("\n") + 1
