@@ -14,7 +14,7 @@ from report import (
     SLOWER,
     TEN,
     Measures,
-    each_goal,
+    judged_goals,
     lost,
     main_systems,
     number,
@@ -113,18 +113,6 @@ WORDS = {
 }
 
 
-def count_goals(m) -> tuple[int, int]:
-    """Combien d'objectifs sont tenus, et combien ont pu être jugés."""
-    held = judged = 0
-    for goal in each_goal(m):
-        try:
-            held += goal()[2]
-        except (LookupError, ZeroDivisionError):
-            continue
-        judged += 1
-    return held, judged
-
-
 def shown_in(language: str, value: float) -> str:
     text = number(value)
     return text if language == "fr" else text.replace(",", ".").replace("\u202f", ",")
@@ -177,7 +165,7 @@ def comparison(results, language: str) -> str:
         for system in sorted(main_systems(), key=lambda system: m.cost(system.name, HUNDRED))
     ]
     ours = {load: m.cost("ii2", load) for load in (ONE, HUNDRED)}
-    held, goals = count_goals(m)
+    goals = [held for _, _, held in judged_goals(m)]
     ratios = words["ratios"].format(
         node=shown(m.cost("node", HUNDRED) / ours[HUNDRED]),
         node_one=shown(m.cost("node", ONE) / ours[ONE]),
@@ -188,8 +176,8 @@ def comparison(results, language: str) -> str:
         ),
         uws=shown(ours[HUNDRED] / m.cost("uws", HUNDRED)),
         limit=shown(ours[HUNDRED] / m.cost("limite-trame", HUNDRED)),
-        goals=goals,
-        held=held,
+        goals=len(goals),
+        held=sum(goals),
     )
     measured = words["measured"].format(**machine, rounds=results["rounds"])
     table = [words["head"], "|---|---|---|---|---|---|", *rows]

@@ -245,13 +245,16 @@ def each_goal(m):
         )
 
 
+def judged_goals(m):
+    """Les objectifs que ces mesures permettent de juger : (label, phrase, tenu)."""
+    for goal in each_goal(m):
+        with suppress(LookupError, ZeroDivisionError):
+            yield goal()
+
+
 def goals_table(m):
     lines = ["| objectif | chiffre | |", "|---|---|---|"]
-    for goal in each_goal(m):
-        try:
-            label, figure, held = goal()
-        except (LookupError, ZeroDivisionError):
-            continue
+    for label, figure, held in judged_goals(m):
         lines.append(f"| {label} | {figure} | {'tenu' if held else '**manqué**'} |")
     return lines
 
