@@ -122,10 +122,10 @@ def test_both_languages_tell_the_same(french: Path, english: Path):
 @BOTH
 def test_both_languages_have_the_same_skeleton(french: Path, english: Path):
     """Ligne à ligne, une langue a un titre, une liste ou une réponse pliée là où l'autre en a."""
-    bones = [[bone for _, bone in skeleton(page)] for page in (french, english)]
-    for (said, here), (told, there) in zip(skeleton(french), skeleton(english), strict=False):
+    lines, others = skeleton(french), skeleton(english)
+    for (said, here), (told, there) in zip(lines, others, strict=False):
         assert here == there, f"« {said} » en face de « {told} »"
-    assert len(bones[0]) == len(bones[1])
+    assert len(lines) == len(others)
 
 
 def skeleton(page: Path) -> list[tuple[str, str]]:
