@@ -15,23 +15,12 @@ import pytest
 from pymongo import MongoClient
 from redis import Redis
 from support.browser import Profile, chromium, expect
-from support.processes import PATIENCE, ROOT, Process, Server, missing, wait_for
+from support.processes import PATIENCE, ROOT, Process, Server, changed, missing, wait_for
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
 README = (ROOT / "README.md").read_text()
 Start = Callable[..., Process]
-
-
-def changed(folder: Path, script: str, *changes: tuple[str, str]) -> Path:
-    """Une copie d'un script, où chaque morceau, présent une fois, en devient un autre."""
-    text = (ROOT / script).read_text()
-    for before, after in changes:
-        assert text.count(before) == 1, f"{before} n'est pas une fois dans {script}"
-        text = text.replace(before, after)
-    copy = folder / script
-    copy.write_text(text)
-    return copy
 
 
 def asked(*pieces: str) -> None:

@@ -7,7 +7,7 @@ est deux fois, est une erreur : la variante doit suivre le serveur.
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.processes import ROOT
+from support.processes import changed
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,7 @@ class Variant:
 
     def write(self, folder: Path) -> Path:
         """Écrit la variante dans `folder` ; lève ValueError si un passage ne correspond plus."""
-        source = (ROOT / self.script).read_text(encoding="utf-8")
-        for correct, naive in self.changes.items():
-            if source.count(correct) != 1:
-                raise ValueError(f"{self.script} ne contient pas une fois :\n{correct}")
-            source = source.replace(correct, naive)
-        path = folder / self.script
-        path.write_text(source, encoding="utf-8")
-        return path
+        return changed(folder, self.script, *self.changes.items())
 
 
 HISTORY_FIRST = Variant(

@@ -48,6 +48,21 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error::DeprecationWarning"} | changes
 
 
+def changed(folder: Path, script: str, *changes: tuple[str, str]) -> Path:
+    """Copie un script dans `folder`, où chaque passage en devient un autre.
+
+    Lève ValueError si un passage n'y est plus, ou y est deux fois : la copie doit suivre le script.
+    """
+    source = (ROOT / script).read_text(encoding="utf-8")
+    for before, after in changes:
+        if source.count(before) != 1:
+            raise ValueError(f"{script} ne contient pas une fois :\n{before}")
+        source = source.replace(before, after)
+    copy = folder / script
+    copy.write_text(source, encoding="utf-8")
+    return copy
+
+
 class Process:
     """Un programme en cours : ce qu'il écrit, ce qu'on lui envoie, comment il finit.
 
