@@ -432,18 +432,19 @@ async def keep_presence(redis, server, tasks):
     """Donne des nouvelles des sessions de ce serveur, et fait partir celles des serveurs muets.
 
     Après une panne de Redis, chaque serveur donne d'abord des nouvelles, et ne fait partir
-    personne avant une période entière : sinon le premier de retour évincerait tout le monde.
+    personne avant PRESENCE secondes : sinon le premier de retour évincerait tous les autres.
     """
-    clock = asyncio.get_running_loop().time
-    renewed = clock()
+    (last, _), patience = await redis.time(), 0
     while True:
         await asyncio.sleep(RENEWAL)
         try:
+            now, _ = await redis.time()  # d'abord : après une panne, les nouvelles suivent aussitôt
             await renew(redis, server, tasks)
-            now, _ = await redis.time()  # avant de comparer : une panne peut retenir la réponse
-            if clock() - renewed < 1.5 * RENEWAL:
+            if now - last > 1.5 * RENEWAL:
+                patience = now + PRESENCE
+            if now >= patience:
                 await sweep(redis, now)
-            renewed = clock()
+            last = now
         except ResponseError as error:
             print(f"Redis refuse d'écrire ({error}) : nouvel essai dans {RENEWAL} s.", flush=True)
 

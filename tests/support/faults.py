@@ -72,6 +72,10 @@ class Stage:
         self.servers.append(server)
         return server
 
+    async def link(self) -> "Proxy":
+        """Ouvre un relais devant Redis, qui dure autant que les serveurs."""
+        return await self._exits.enter_async_context(proxy_for(self.redis.url))
+
     def stream(self, since: str = "0") -> list[dict]:
         """Tout ce qui est dans le flux après la position `since`, dans l'ordre."""
         return [entry for _, entry in self.keys.xrange("room", f"({since}")]
@@ -322,13 +326,14 @@ class Proxy:
 
     async def _link(self, reader, writer) -> None:
         self._tasks.add(asyncio.current_task())
-        if self.refusing:
-            writer.transport.abort()
-            return
         try:
             onward = await asyncio.open_connection(*self._target)
         except OSError:
             writer.transport.abort()
+            return
+        if self.refusing:  # regardé une fois l'autre bout ouvert : il a pu refuser entre-temps
+            writer.transport.abort()
+            onward[1].transport.abort()
             return
         self._answering.add(writer)
         self._asking.add(onward[1])

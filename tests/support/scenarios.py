@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -38,6 +38,7 @@ from .faults import (
 )
 from .processes import ROOT, Process
 
+PRESENCE, RENEWAL = 15, 5  # secondes : les délais des serveurs
 LEFT = "{} a quitté la chatroom"
 SILENT = "Redis ne répond plus, tes messages attendent"
 BACK = "Redis est de retour"
@@ -228,7 +229,7 @@ async def link_swallowed(storage, n):
         lost, doubled = lost_and_doubled(said[said.index(cut.heard[0]) :], cut.heard + back.heard)
         after = lost_and_doubled(scene.said(since=position), back.heard)[0]
         assert not after, f"{len(after)} messages d'après la dernière position notée sont perdus"
-        assert lag < 8, f"la dernière position notée date de {lag:.1f} s"
+        assert lag < n.lag, f"la dernière position notée date de {lag:.1f} s"
     report(
         "fil qui avale",
         muet=f"{returned - swallowed:.1f} s",
@@ -360,6 +361,23 @@ async def redis_away(scene, links, n):
         await asyncio.sleep(2)
 
 
+async def renewed_twice(scene, people):
+    """Attend que chaque serveur ait donné deux fois des nouvelles des siens.
+
+    Entre les deux, s'il s'est trompé, chacun a fait partir les clients de l'autre.
+    """
+    first, _ = scene.keys.time()
+
+    async def again() -> bool:
+        deadlines = [
+            deadline for _, deadline in scene.keys.zrange("online", 0, -1, withscores=True)
+        ]
+        assert len(deadlines) == people, f"{people - len(deadlines)} faux départs"
+        return min(deadlines) > first + PRESENCE + RENEWAL
+
+    await eventually(again, "deux nouvelles de chaque serveur", 30)
+
+
 async def redis_frozen(scene, links, n):
     """Redis ne répond plus, ses connexions restent ouvertes."""
     scene.redis.freeze()
@@ -387,8 +405,8 @@ async def redis_unheard(scene, links, n):
 async def redis_fault(storage, n, fault, script=CHAT):
     """Redis a un accident : personne n'est déconnecté, rien ne se perd ni ne double."""
     start = time.perf_counter()
-    async with stage(storage, 0, script) as scene, AsyncExitStack() as exits:
-        links = [await exits.enter_async_context(proxy_for(scene.redis.url)) for _ in range(2)]
+    async with stage(storage, 0, script) as scene:
+        links = [await scene.link() for _ in range(2)]
         for link in links:
             await scene.add_server(REDIS_URL=link.in_front_of(scene.redis.url))
         crowd = Crowd()
@@ -405,6 +423,8 @@ async def redis_fault(storage, n, fault, script=CHAT):
             lambda: len(witnesses[0].heard) > heard + 5 * n.rate, "la reprise", 30
         )
         resumed = time.perf_counter()
+        if fault is redis_away:
+            await renewed_twice(scene, len(crowd.authors) + len(witnesses))
         await crowd.end(*witnesses, timeout=60)
         people = [*crowd.authors.values(), *witnesses]
         closed = [one.summary() for one in people if one.websocket.close_code is not None]
