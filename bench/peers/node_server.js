@@ -4,6 +4,7 @@
 //     node node_server.js PORT
 "use strict";
 
+const { createServer } = require("http");
 const { createClient } = require("redis");
 const { WebSocketServer, WebSocket } = require("ws");
 
@@ -11,12 +12,8 @@ const port = Number(process.argv[2]);
 const url = process.env.REDIS_URL;
 
 async function main() {
-  const server = new WebSocketServer({
-    host: "127.0.0.1",
-    port,
-    perMessageDeflate: false,
-    backlog: 512,
-  });
+  const http = createServer();
+  const server = new WebSocketServer({ server: http, perMessageDeflate: false });
   let nextId = 1;
   const prefix = `${process.pid}-`;
 
@@ -51,6 +48,8 @@ async function main() {
       }
     });
   });
+  // En dernier : qui serait arrivé avant que Redis réponde n'aurait été écouté de personne.
+  http.listen(port, "127.0.0.1", 512);
 }
 
 main();
