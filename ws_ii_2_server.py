@@ -434,15 +434,15 @@ async def keep_presence(redis, server, tasks):
     Après une panne de Redis, chaque serveur donne d'abord des nouvelles, et ne fait partir
     personne avant PRESENCE secondes : sinon le premier de retour évincerait tous les autres.
     """
-    (last, _), patience = await redis.time(), 0
+    (last, _), grace = await redis.time(), 0
     while True:
         await asyncio.sleep(RENEWAL)
         try:
             now, _ = await redis.time()  # d'abord : après une panne, les nouvelles suivent aussitôt
             await renew(redis, server, tasks)
             if now - last > 1.5 * RENEWAL:
-                patience = now + PRESENCE
-            if now >= patience:
+                grace = now + PRESENCE
+            if now >= grace:
                 await sweep(redis, now)
             last = now
         except ResponseError as error:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from grader import grading
-from grader.mistakes import blocking_input, empty_end
+from grader.mistakes import blocking_input, bytes_and_str, empty_end, send_on_key, swallowed
 from grader.table import LANGUAGES, TABLE, Table, placeholders
 
 GRADER = Path(grading.__file__).parent
@@ -93,6 +93,10 @@ def test_no_phrase_is_forgotten_or_missing() -> None:
 END = "m = await ws.recv()\n    while m != '':"
 ASKED_AGAIN = "m = await ws.recv()\n    while m == '':"
 CONNECTED = "async with connect(uri) as ws:"
+CAUGHT = (
+    "while True:\n        try:\n            m = await ws.recv()\n        except ConnectionClosed:"
+)
+KEYS = "# redis\n    for key in await r.smembers('users'):"
 
 
 @pytest.mark.parametrize(
@@ -104,6 +108,12 @@ CONNECTED = "async with connect(uri) as ws:"
         (empty_end, f"{ASKED_AGAIN}\n        m = await ws.recv()", None),
         (empty_end, "pseudo = ws.path[1:]\n    if pseudo == '':\n        return", None),
         (blocking_input, f"{CONNECTED}\n        await ws.send(input())", "3"),
+        (swallowed, f"{CAUGHT}\n            continue", "5"),
+        (swallowed, f"{CAUGHT}\n            break", None),
+        (send_on_key, f"{KEYS}\n        await key.send(m)", "4"),
+        (send_on_key, f"{KEYS}\n        ws = sockets[key]\n        await ws.send(m)", None),
+        (bytes_and_str, f"{KEYS}\n        if key != me: print(m.decode())", ""),
+        (bytes_and_str, f"{KEYS}\n        name = key.decode()\n        if name != me: ...", None),
         (blocking_input, f"pseudo = input()\n    {CONNECTED}\n        await ws.send(pseudo)", None),
     ],
 )
@@ -111,4 +121,4 @@ def test_mistakes_are_recognised(mistake, body: str, line: str | None) -> None:
     """Une erreur fréquente est nommée à sa ligne, et un code qui lui ressemble ne l'est pas."""
     text = f"async def handler(ws):\n    {body}\n"
     found = mistake(SimpleNamespace(tree=ast.parse(text), text=text), "", [])
-    assert (found and found[1]["line"]) == line
+    assert (found and found[1].get("line", "")) == line

@@ -127,11 +127,67 @@ def blocking_input(code: Code, output: str, events: list[dict]) -> Mistake | Non
     return None
 
 
+READS = ("hget", "hgetall", "hkeys", "hvals", "keys", "lrange", "scan_iter", "smembers")
+
+
 def bytes_and_str(code: Code, output: str, events: list[dict]) -> Mistake | None:
-    """Des clés de Redis (des octets) comparées à des chaînes."""
-    if code.tree and "redis" in code.text and "decode" not in code.text:
-        return "bytes", {}
+    """Ce que Redis rend (des octets) comparé à du texte."""
+    if not code.tree or "redis" not in code.text or "decode_responses" in code.text:
+        return None
+    names = _from_redis(code.tree)
+    for node in ast.walk(code.tree):
+        if isinstance(node, ast.Compare):
+            ours = [part for part in (node.left, *node.comparators) if _is_one_of(part, names)]
+            if len(ours) == 1 and not any(_is_none(part) for part in node.comparators):
+                return "bytes", {}
+    return None if "decode" in code.text else ("bytes", {})
+
+
+def send_on_key(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """`.send()` sur ce que Redis a rendu, qui n'est que le nom d'une connexion."""
+    names = _from_redis(code.tree, through=("decode",)) if code.tree else set()
+    for node in ast.walk(code.tree) if names else ():
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "send"
+            and _is_one_of(node.value, names)
+        ):
+            return "send_on_key", {"line": str(node.lineno)}
     return None
+
+
+def _from_redis(tree: ast.Module, through: tuple[str, ...] = ()) -> set[str]:
+    """Les variables qui valent ce qu'une lecture de Redis a rendu, ou l'un de ses éléments.
+
+    `through` : les méthodes qui n'y changent rien.
+    """
+    names: set[str] = set()
+    for node in sorted(ast.walk(tree), key=lambda node: getattr(node, "lineno", 0)):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            value, target = node.value, node.targets[0]
+        elif isinstance(node, ast.For | ast.AsyncFor):
+            value, target = node.iter, node.target
+        else:
+            continue
+        while isinstance(value, ast.Await) or getattr(_method(value), "attr", "") in through:
+            value = value.value if isinstance(value, ast.Await) else value.func.value
+        if _is_one_of(value, names) or getattr(_method(value), "attr", "") in READS:
+            names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return names
+
+
+def _method(node: ast.expr) -> ast.Attribute | None:
+    return (
+        node.func if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+    )
+
+
+def _is_one_of(node: ast.expr, names: set[str]) -> bool:
+    return isinstance(node, ast.Name) and node.id in names
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def dead_socket(code: Code, output: str, events: list[dict]) -> Mistake | None:
@@ -141,6 +197,30 @@ def dead_socket(code: Code, output: str, events: list[dict]) -> Mistake | None:
         if isinstance(node, ast.Delete) or getattr(node, "attr", "") in removers:
             return None
     return ("dead_socket", {}) if code.tree else None
+
+
+def swallowed(code: Code, output: str, events: list[dict]) -> Mistake | None:
+    """La fin d'une connexion rattrapée dans une boucle qui recommence : on ne la voit jamais."""
+    for loop in ast.walk(code.tree) if code.tree else ():
+        for node in loop.body if isinstance(loop, ast.While) else ():
+            if isinstance(node, ast.Try) and _mentions(node.body, "recv"):
+                for handler in node.handlers:
+                    leaves = any(
+                        isinstance(part, ast.Break | ast.Return | ast.Raise)
+                        for part in ast.walk(handler)
+                    )
+                    caught = ast.unparse(handler.type) if handler.type else "Exception"
+                    if not leaves and re.search("ConnectionClosed|Exception", caught):
+                        return "swallowed", {"line": str(handler.lineno)}
+    return None
+
+
+def _mentions(statements: list[ast.stmt], attribute: str) -> bool:
+    return any(
+        getattr(part, "attr", "") == attribute
+        for statement in statements
+        for part in ast.walk(statement)
+    )
 
 
 def never_removed(code: Code, output: str, events: list[dict]) -> Mistake | None:
@@ -170,7 +250,9 @@ FINDERS = (
     (blocking_input, ("receives", "serverdown")),
     (unused_redis, ("redis",)),
     (never_removed, ("remove",)),
+    (send_on_key, ("chat",)),
     (bytes_and_str, ("chat",)),
+    (swallowed, ("leave", "abrupt", "next", "remove")),
     (dead_socket, ("abrupt",)),
     (empty_end, ("leave", "abrupt", "next", "remove")),
     (one_message, ("next", "broadcast")),

@@ -167,14 +167,16 @@ def connect_ex(self, address):
 
 def warn_unawaited(coroutine):
     """Appelé par Python quand une coroutine disparaît sans avoir été attendue."""
-    origin = getattr(coroutine, "cr_origin", None) or ()
-    place = next(
-        ({"file": os.path.basename(f), "line": line} for f, line, _ in origin if is_theirs(f)), {}
-    )
+    name, place = coroutine.__qualname__, {}
+    for file, line, function in getattr(coroutine, "cr_origin", None) or ():
+        if is_theirs(file):
+            place = {"file": os.path.basename(file), "line": line}
+            break
+        name = f"{name.rpartition('.')[0]}.{function}"  # celle qu'ils ont appelée : Redis.set
     code = coroutine.cr_code
     note(
         "unawaited",
-        name=coroutine.__qualname__,
+        name=name,
         module=os.path.splitext(os.path.basename(code.co_filename))[0],
         library=library_of(code.co_filename),
         **place,
