@@ -228,11 +228,12 @@ async def chat(websocket, redis, outbox, ttl):
     with suppress(ConnectionClosed):  # un départ brutal est un départ comme un autre
         try:
             session, greeting, position = await welcome(websocket, redis, ttl)
+            websocket.session = session
             asyncio.current_task().set_name("session")
             try:
                 with suppress(ConnectionClosed):  # déjà reparti : ce qu'il a dit passe quand même
                     await websocket.send(greeting)
-                    await catch_up(websocket, redis, session, position)
+                    await catch_up(websocket, redis, position)
                 await relay(websocket, outbox, session)
             finally:
                 if not asyncio.current_task().cancelling():  # sinon le serveur n'attend plus Redis
@@ -299,15 +300,15 @@ async def relay(websocket, outbox, session):
 
 
 def here(server):
-    """Parcourt les connexions acceptées du serveur : celles qui portent une session."""
-    return (connection for connection in server.connections if hasattr(connection, "session"))
+    """Parcourt les connexions du serveur qui suivent la salle en direct."""
+    return (connection for connection in server.connections if hasattr(connection, "live"))
 
 
-async def catch_up(websocket, redis, session, position):
+async def catch_up(websocket, redis, position):
     """Envoie ce qui s'est passé depuis `position`, puis fait suivre la salle en direct.
 
-    Entre la dernière comparaison et l'attribut `session` il n'y a pas d'await : le lecteur ne
-    peut donc rien passer dans cet intervalle, et rien ne manque ni ne double.
+    Entre la dernière comparaison et l'attribut `live` il n'y a pas d'await : le lecteur ne peut
+    donc rien passer dans cet intervalle, et rien ne manque ni ne double.
     """
     while position != (target := websocket.server.position):
         entries = await redis.xrange("room", f"({position}", target, count=BATCH)
@@ -315,7 +316,7 @@ async def catch_up(websocket, redis, session, position):
         if lines:
             await websocket.send("\n".join(lines))
         position = entries[-1][0] if len(entries) == BATCH else target
-    websocket.session = session
+    websocket.live = True
 
 
 async def read_room(redis, server, tasks):
@@ -412,14 +413,15 @@ async def send_outbox(redis, outbox, tasks):
 
 # Accident : un serveur gelé, à son réveil, ferait revivre des sessions que tous ont vues partir.
 RENEW = """
-local lost, presence, position = {}, unpack(ARGV)
+local lost, presence = {}, ARGV[1]
 for i, session in ipairs(KEYS) do
+  local me, position = ARGV[i + 1], ARGV[#KEYS + i + 1]
   local owner, ttl = unpack(redis.call("HMGET", session, "owner", "ttl"))
   if not owner or not redis.call("ZSCORE", "online", session) then
-    table.insert(lost, ARGV[i + 2])
-  elseif owner == ARGV[i + 2] then
+    table.insert(lost, me)
+  elseif owner == me then
     redis.call("ZADD", "online", redis.call("TIME")[1] + presence, session)
-    redis.call("HSET", session, "position", position)
+    if position ~= "" then redis.call("HSET", session, "position", position) end
     redis.call("EXPIRE", session, ttl)
   end
 end
@@ -450,13 +452,18 @@ async def keep_presence(redis, server, tasks):
 
 
 async def renew(redis, server, tasks):
-    """Repousse l'échéance de chaque session de ce serveur ; écarte celles qui sont parties."""
-    present = [(connection.session, str(connection.id)) for connection in here(server)]
+    """Repousse l'échéance de chaque session de ce serveur ; écarte celles qui sont parties.
+
+    Qui n'a pas fini de recevoir son retard garde la position d'où il l'a repris.
+    """
+    present = [connection for connection in server.connections if hasattr(connection, "session")]
     if not present:
         return
-    sessions, owners = zip(*present, strict=True)
-    lost = await redis.eval(RENEW, len(sessions), *sessions, PRESENCE, server.position, *owners)
-    for connection in here(server):
+    sessions = [connection.session for connection in present]
+    owners = [str(connection.id) for connection in present]
+    positions = [server.position if hasattr(c, "live") else "" for c in present]
+    lost = await redis.eval(RENEW, len(sessions), *sessions, PRESENCE, *owners, *positions)
+    for connection in present:
         if str(connection.id) in lost:
             tasks.create_task(dismiss(connection, 1012, "session expirée, reviens"))
 
@@ -601,7 +608,7 @@ async def main(options):
         position, outbox = await last_position(redis), asyncio.Queue(BATCH)
         handler = partial(chat, redis=redis, outbox=outbox, ttl=options.session_ttl)
         server = await listen(handler, options)
-        server.position = position  # avec `session`, le seul attribut que nous ajoutions
+        server.position = position  # avec `session` et `live`, tout ce que nous y ajoutons
         tasks.create_task(read_room(hasty, server, tasks))
         tasks.create_task(send_outbox(redis, outbox, tasks))
         tasks.create_task(keep_presence(redis, server, tasks))

@@ -47,6 +47,11 @@ OTHER_ACCIDENTS = {
         {"rate": 20, "seconds": 12, "lag": 12},
         {"rate": 100, "seconds": 17, "lag": 8},
     ),
+    # plus que l'échéance d'une présence, moins que la patience d'un ping
+    (scenarios.slow_return,): (
+        {"messages": 2000, "seconds": 22},
+        {"messages": 5000, "seconds": 30},
+    ),
     (scenarios.mongo_fault, scenarios.mongo_killed): (
         {"rate": 20, "seconds": 4},
         {"rate": 50, "seconds": 20},

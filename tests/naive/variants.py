@@ -37,7 +37,7 @@ ROOM_FIRST = Variant(
     "la salle est suivie avant de lire l'historique, sans enlever les doubles",
     {
         "position = await send_history(websocket, redis, messages)": (
-            "websocket.session = session\n"
+            "websocket.live = True\n"
             "                    await send_history(websocket, redis, messages)\n"
             "                    position = websocket.server.position"
         ),

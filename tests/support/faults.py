@@ -409,14 +409,18 @@ def connections(server: Server) -> int:
     return held
 
 
-async def deaf_client(url: str, pseudo: str) -> Chatter:
-    """Fait entrer quelqu'un qui, une fois accepté, ne lit plus rien, pas même une fermeture."""
+async def deaf_client(url: str, first: str) -> Chatter:
+    """Fait entrer quelqu'un qui, une fois accepté, ne lit plus rien, pas même une fermeture.
+
+    `first` : sa première trame, `Hello|…` ou `ID|…`.
+    """
     address = urlsplit(url)
     raw = socket.socket()
     # Un petit tampon de réception : le noyau garde le moins possible à la place du serveur.
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.connect((address.hostname, address.port))
     raw.setblocking(False)
-    chatter = await Chatter.join(url, pseudo, sock=raw, ping_interval=None)
+    chatter = await Chatter.open(url, first, sock=raw, ping_interval=None)
+    await chatter.until(lambda: chatter.lines, f"« {first} » attend d'être accepté")
     chatter.websocket.transport.pause_reading()
     return chatter

@@ -241,6 +241,33 @@ async def link_swallowed(storage, n):
     )
 
 
+async def slow_return(storage, n):
+    """Quelqu'un revient par un lien lent : son retard met plus d'une présence à lui parvenir."""
+    start = time.perf_counter()
+    async with stage(storage, 2, "ws_ii_2_server.py") as scene:
+        author = await Witness.join(scene.servers[0].url, "auteur")
+        cut = await Witness.join(scene.servers[1].url, "Léa")
+        await cut.cut()
+        await author.see(LEFT.format("Léa"))
+        for number in range(n.messages):
+            await author.say(f"{number} {'é' * 1990}")
+
+        async def all_said() -> bool:
+            return scene.keys.xlen("room") > n.messages
+
+        await eventually(all_said, f"{n.messages} messages dits", 60)
+        back = await deaf_client(scene.servers[1].url, f"ID|{cut.session}")
+        await asyncio.sleep(n.seconds)
+        assert len(back.messages) < n.messages, "rien ne l'attendait plus : le lien n'est pas lent"
+        back.websocket.transport.resume_reading()
+        await back.until(lambda: len(back.messages) == n.messages, "tout son retard", 60)
+        assert back.messages == scene.said()
+        assert scene.count("leave", "Léa") == 1, "déclarée partie pendant qu'elle lit son retard"
+        await author.say("enfin")
+        await back.hear("enfin")
+    report("retour par un lien lent", messages=n.messages, perdus=0, durée=seconds(start))
+
+
 async def taken_over(storage, n):
     """Des onglets reviennent au même instant avec la même session : un seul la garde.
 
@@ -590,7 +617,7 @@ async def deaf(storage, n, script=CHAT):
         calm = crowd.latencies(witness, until=time.perf_counter() - 0.5)
         growth = memory_growth(server)
         arrival = time.perf_counter()
-        deaf_one = await deaf_client(server.url, "sourd")
+        deaf_one = await deaf_client(server.url, "Hello|sourd")
 
         def gone() -> bool:
             return witness.announced(LEFT.format("sourd")) == 1
