@@ -588,11 +588,8 @@ async def renew(redis, server, tasks):
 
     Qui n'a pas fini de recevoir son retard garde la position d'où il l'a repris.
     """
-    present = [connection for connection in server.connections if hasattr(connection, "session")]
-    if not present:
-        return
-    sessions = [connection.session for connection in present]
-    owners = [str(connection.id) for connection in present]
+    present = [c for c in server.connections if hasattr(c, "session")]
+    sessions, owners = [c.session for c in present], [str(c.id) for c in present]
     positions = [server.position if hasattr(c, "live") else "" for c in present]
     lost = await redis.eval(RENEW, len(sessions), *sessions, PRESENCE, *owners, *positions)
     for connection in present:

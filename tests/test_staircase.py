@@ -34,7 +34,7 @@ LONGEST_FUNCTION = 40  # lignes : un écran
 STEPS = {
     (I_1, I_3): (350, {"main", "read_options", "until_stopped"}),
     (I_3, II_2): (
-        450,
+        455,
         {
             "enter",
             "say",
@@ -214,8 +214,9 @@ def constant(node: ast.AST) -> bool:
 
 
 @without_memory
-def test_one_attribute_per_connection(script: str):
-    """Une connexion ne porte de nous que `session` ; le serveur, que sa place dans le flux."""
+def test_two_attributes_per_connection(script: str):
+    """Une connexion ne porte de nous que `session`, dès qu'elle est acceptée, et `live`, quand elle
+    suit la salle ; le serveur, que sa place dans le flux."""
     attributes = {
         (target.value.id, target.attr)
         for node in ast.walk(ast.parse(source(script)))
@@ -224,7 +225,7 @@ def test_one_attribute_per_connection(script: str):
         if isinstance(target, ast.Attribute)
     }
     ours = {(owner, name) for owner, name in attributes if owner != "options"}
-    assert ours == {("websocket", "session"), ("server", "position")}
+    assert ours == {("websocket", "session"), ("websocket", "live"), ("server", "position")}
     assert not re.search(r"\b(setattr|__dict__|globals|vars)\b", source(script))
 
 
