@@ -8,6 +8,7 @@ import asyncio
 import re
 import signal
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -373,11 +374,11 @@ async def _listening_for_real(student, role, lesson, dialect) -> dict[str, Verdi
     shown = await _seen(screen, text, LATE)
     verdicts = {"i3.client.receives": _shown(shown, text, screen)}
     await until(lambda: False, 0.1)
-    mark = len(screen.output)
+    before = screen.output
     served.program.send_signal(signal.SIGINT)
     await until(lambda: not served.program.alive, 1)
     await student.launcher.end(served.program)
-    verdicts["i3.client.serverdown"] = await _noticed(screen, mark)
+    verdicts["i3.client.serverdown"] = await _noticed(screen, before)
     await other.close()
     await person.screen.end()
     return verdicts
@@ -406,9 +407,9 @@ async def _listening_to_mock(student, role, lesson) -> dict[str, Verdict]:
                 verdicts["i3.client.receives"] = verdict
             if screen.alive:
                 await asyncio.sleep(0.1)
-                mark = len(screen.output)
+                before = screen.output
                 await mock.leave()
-                verdict = await _noticed(screen, mark)
+                verdict = await _noticed(screen, before)
                 if "i3.client.serverdown" not in verdicts or verdict.state == "passed":
                     verdicts["i3.client.serverdown"] = verdict
             await screen.end()
@@ -420,9 +421,9 @@ async def _listening_to_mock(student, role, lesson) -> dict[str, Verdict]:
             screen = await student.open(role, mock.port, lesson.without, name)
             screen.heard = mock.heard
             await Person(name, lesson).join(screen)
-            mark = len(screen.output)
+            before = screen.output
             await mock.leave()
-            verdicts["i3.client.serverdown"] = await _noticed(screen, mark)
+            verdicts["i3.client.serverdown"] = await _noticed(screen, before)
             await screen.end()
     return verdicts
 
@@ -454,11 +455,16 @@ def _shown(shown, text: str, screen) -> Verdict:
     return passed() if shown else failed("not_shown_waiting", message=text, output=tail(screen))
 
 
-async def _noticed(screen, mark: int) -> Verdict:
-    """Le serveur vient de s'arrêter : le client le dit ou s'en va."""
+async def _noticed(screen, before: str) -> Verdict:
+    """Le serveur vient de s'arrêter : le client le dit ou s'en va.
+
+    Une page peut le dire à la place d'autre chose : ce qui compte est une ligne qui n'y était pas.
+    """
+    known = Counter(before.splitlines())
 
     def said() -> bool:
-        return not screen.alive or len(screen.output[mark:].strip()) > 2
+        fresh = Counter(screen.output.splitlines()) - known
+        return not screen.alive or any(len(line.strip()) > 2 for line in fresh)
 
     if await until(said, SILENCE):
         return passed()
