@@ -735,8 +735,8 @@ async def cancel_others():
 def connect_mongo(url):
     """Rend un client de MongoDB, qui n'a pas besoin d'être là : on l'attendra.
 
-    Une écriture ne compte que notée dans son journal. Avec le successeur de motor, une ligne
-    change : AsyncMongoClient(url, ...), et `await` devant mongo.close().
+    Une écriture ne compte que notée dans son journal. Le successeur de motor s'écrirait
+    AsyncMongoClient(url, ...), importé de pymongo, avec `await` devant mongo.close().
     """
     try:
         return AsyncIOMotorClient(
