@@ -29,6 +29,12 @@ CAUGHT = [
 ]
 
 
+@pytest.mark.parametrize("variant", [*(case[0] for case in CAUGHT), variants.ONE_BY_ONE])
+def test_variants_follow_the_script(tmp_path, variant):
+    """Les passages que remplace chaque variante sont encore dans le script."""
+    variant.write(tmp_path)
+
+
 @pytest.mark.endurance
 async def test_naive_servers_are_caught(storage, tmp_path, subtests):
     """Chaque naïveté est rouge sous le scénario fait pour elle, et pour la bonne raison."""

@@ -79,7 +79,7 @@ PUB_SUB = Variant(
         "import argparse\n": "import argparse\nimport json\n",
         'redis.call("XADD", "room", "MAXLEN", "~", 50000, "*", \'': 'tell("room", \'',
         "redis.eval(ENTER, ": f"redis.eval({TELL!r} + ENTER, ",
-        "pipeline.eval(SAY, ": f"pipeline.eval({TELL!r} + SAY, ",
+        "pipeline.eval(script, ": f"pipeline.eval({TELL!r} + script, ",
         "redis.eval(LEAVE, ": f"redis.eval({TELL!r} + LEAVE, ",
         "async def read_room(redis, server, tasks):": LISTEN,
     },
