@@ -65,7 +65,7 @@ WORDS = {
             " clients, une ligne sur cent arrive plus tard que {p99_ii3} ms, et {p99_ii2} ms sans"
             " historique (entre parenthèses, l'étendue d'un tour à l'autre). À 100 messages par"
             " seconde, une ligne coûte {ii3} µs ; {unpaced} µs si la copie ne se repose pas"
-            " ([mesures](bench/results.md))."
+            " (`COPY_REST`) ([mesures](bench/results.md))."
         ),
     },
     "en": {
@@ -107,7 +107,7 @@ WORDS = {
             " clients, one line in a hundred arrives later than {p99_ii3} ms, and {p99_ii2} ms"
             " without the history (in brackets, how it varied over the rounds). At 100 messages"
             " per second, a line costs {ii3} µs; {unpaced} µs if the copy does not rest"
-            " ([figures](bench/results.md))."
+            " (`COPY_REST`) ([figures](bench/results.md))."
         ),
         "perdues": "lost",
         "en double": "doubled",
