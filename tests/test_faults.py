@@ -120,7 +120,7 @@ async def test_taken_over(storage, n):
 
 # Ici et plus bas, la forme courte tourne au milieu d'autres tests, qui prennent le processeur quand
 # ils veulent : elle compte, et ne juge aucune latence. La longue, seule sur la machine, les juge.
-@forms(padding=(1900, 1900), seconds=(2, 10), limit=(20, 30), margin=(inf, 0))
+@forms(padding=(1900, 1900), seconds=(5, 10), limit=(20, 30), margin=(inf, 0))
 async def test_deaf(storage, n):
     """Qui ne lit jamais est écarté, sans gêner les autres ni remplir la mémoire."""
     await scenarios.deaf(storage, n)
