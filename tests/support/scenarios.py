@@ -16,6 +16,8 @@ from contextlib import suppress
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from ws_ii_3_server import PRESENCE, RENEWAL
+
 from .chat import Chatter
 from .faults import (
     CHAT,
@@ -38,7 +40,6 @@ from .faults import (
 )
 from .processes import ROOT, Process
 
-PRESENCE, RENEWAL = 15, 5  # secondes : les délais des serveurs
 LEFT = "{} a quitté la chatroom"
 SILENT = "Redis ne répond plus, tes messages attendent"
 BACK = "Redis est de retour"
@@ -388,23 +389,6 @@ async def redis_away(scene, links, n):
         await asyncio.sleep(2)
 
 
-async def renewed_twice(scene, people):
-    """Attend que chaque serveur ait donné deux fois des nouvelles des siens.
-
-    Entre les deux, s'il s'est trompé, chacun a fait partir les clients de l'autre.
-    """
-    first, _ = scene.keys.time()
-
-    async def again() -> bool:
-        deadlines = [
-            deadline for _, deadline in scene.keys.zrange("online", 0, -1, withscores=True)
-        ]
-        assert len(deadlines) == people, f"{people - len(deadlines)} faux départs"
-        return min(deadlines) > first + PRESENCE + RENEWAL
-
-    await eventually(again, "deux nouvelles de chaque serveur", 30)
-
-
 async def redis_frozen(scene, links, n):
     """Redis ne répond plus, ses connexions restent ouvertes."""
     scene.redis.freeze()
@@ -429,6 +413,23 @@ async def redis_unheard(scene, links, n):
         link.flow()
 
 
+async def renewed_twice(scene, people):
+    """Attend que chaque serveur ait donné deux fois des nouvelles des siens.
+
+    Entre les deux, s'il s'est trompé, chacun a fait partir les clients de l'autre.
+    """
+    first, _ = scene.keys.time()
+
+    async def again() -> bool:
+        deadlines = [
+            deadline for _, deadline in scene.keys.zrange("online", 0, -1, withscores=True)
+        ]
+        assert len(deadlines) == len(people), f"{len(people) - len(deadlines)} faux départs"
+        return min(deadlines) > first + PRESENCE + RENEWAL
+
+    await eventually(again, "deux nouvelles de chaque serveur", 30)
+
+
 async def redis_fault(storage, n, fault, script=CHAT):
     """Redis a un accident : personne n'est déconnecté, rien ne se perd ni ne double."""
     start = time.perf_counter()
@@ -450,10 +451,9 @@ async def redis_fault(storage, n, fault, script=CHAT):
             lambda: len(witnesses[0].heard) > heard + 5 * n.rate, "la reprise", 30
         )
         resumed = time.perf_counter()
-        if fault is redis_away:
-            await renewed_twice(scene, len(crowd.authors) + len(witnesses))
         await crowd.end(*witnesses, timeout=60)
         people = [*crowd.authors.values(), *witnesses]
+        await renewed_twice(scene, people)
         closed = [one.summary() for one in people if one.websocket.close_code is not None]
         assert not closed, f"{len(closed)} clients déconnectés : {closed[0]}"
         said = scene.said()
