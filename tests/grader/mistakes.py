@@ -5,6 +5,7 @@ Une faute reconnue n'a jamais fait échouer personne : elle explique un échec d
 
 import ast
 import re
+from collections.abc import Iterator
 
 from grader.handin import Code
 
@@ -91,9 +92,13 @@ def _gives_up(node: ast.If) -> bool:
     return any(
         isinstance(part, ast.Break | ast.Return | ast.Delete)
         or getattr(part, "attr", "") in ("close", "remove", "discard", "pop")
-        for statement in node.body
-        for part in ast.walk(statement)
+        for part in _parts(node.body)
     )
+
+
+def _parts(statements: list[ast.stmt]) -> Iterator[ast.AST]:
+    """Tout ce que contiennent ces instructions."""
+    return (part for statement in statements for part in ast.walk(statement))
 
 
 def _is_empty(test: ast.expr, names: set[str], operator: type) -> bool:
@@ -169,17 +174,16 @@ def _from_redis(tree: ast.Module, through: tuple[str, ...] = ()) -> set[str]:
             value, target = node.iter, node.target
         else:
             continue
-        while isinstance(value, ast.Await) or getattr(_method(value), "attr", "") in through:
+        while isinstance(value, ast.Await) or _method(value) in through:
             value = value.value if isinstance(value, ast.Await) else value.func.value
-        if _is_one_of(value, names) or getattr(_method(value), "attr", "") in READS:
+        if _is_one_of(value, names) or _method(value) in READS:
             names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
     return names
 
 
-def _method(node: ast.expr) -> ast.Attribute | None:
-    return (
-        node.func if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
-    )
+def _method(node: ast.expr) -> str:
+    """Le nom de la méthode appelée, ou rien si ce n'est pas l'appel d'une méthode."""
+    return getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
 
 
 def _is_one_of(node: ast.expr, names: set[str]) -> bool:
@@ -202,24 +206,24 @@ def dead_socket(code: Code, output: str, events: list[dict]) -> Mistake | None:
 def swallowed(code: Code, output: str, events: list[dict]) -> Mistake | None:
     """La fin d'une connexion rattrapée dans une boucle qui recommence : on ne la voit jamais."""
     for loop in ast.walk(code.tree) if code.tree else ():
-        for node in loop.body if isinstance(loop, ast.While) else ():
-            if isinstance(node, ast.Try) and _mentions(node.body, "recv"):
-                for handler in node.handlers:
-                    leaves = any(
-                        isinstance(part, ast.Break | ast.Return | ast.Raise)
-                        for part in ast.walk(handler)
-                    )
-                    caught = ast.unparse(handler.type) if handler.type else "Exception"
-                    if not leaves and re.search("ConnectionClosed|Exception", caught):
-                        return "swallowed", {"line": str(handler.lineno)}
+        inside = loop.body if isinstance(loop, ast.While) else []
+        tries = [node for node in inside if isinstance(node, ast.Try) and _receives(node)]
+        for handler in (handler for node in tries for handler in node.handlers):
+            if _starts_again(handler):
+                return "swallowed", {"line": str(handler.lineno)}
     return None
 
 
-def _mentions(statements: list[ast.stmt], attribute: str) -> bool:
-    return any(
-        getattr(part, "attr", "") == attribute
-        for statement in statements
-        for part in ast.walk(statement)
+def _receives(node: ast.Try) -> bool:
+    return any(getattr(part, "attr", "") == "recv" for part in _parts(node.body))
+
+
+def _starts_again(handler: ast.ExceptHandler) -> bool:
+    """Vrai si l'on rattrape ici la fin d'une connexion, sans quitter la boucle."""
+    caught = ast.unparse(handler.type) if handler.type else "Exception"
+    leaving = ast.Break | ast.Return | ast.Raise
+    return bool(re.search("ConnectionClosed|Exception", caught)) and not any(
+        isinstance(part, leaving) for part in _parts(handler.body)
     )
 
 
