@@ -748,13 +748,14 @@ def test_text_is_readable_in_both_schemes(browser, fake, scheme):
     """En clair comme en sombre, chaque texte a un contraste d'au moins 4,5 (WCAG 2.1, 1.4.3)."""
 
     def crowd(connection, frame):
-        connection.send("ID|secret-42")
+        hospitable(connection, frame)
         connection.send("\n".join(f"[10:00] pseudo{n} a dit : ok" for n in range(80)))
         connection.send("[10:00] Annonce : Zoé a rejoint la chatroom\nErreur : trop long")
 
     profile = Profile(browser, color_scheme=scheme)
     server = fake(crowd)
     page = join(profile, server)
+    expect(log(page)).to_contain_text("trop long")
     say(page, "à moi")
     say(page, "m" * 2001)
     expect(page.get_by_role("alert")).not_to_be_empty()
