@@ -31,6 +31,9 @@ table inet filter {{
 """
 # Ce que répond firewalld, le pare-feu de Rocky Linux, quand un port n'est pas ouvert.
 REJECT = "reject with icmpx admin-prohibited"
+# Le bus où firewall-cmd parle à firewalld : une adresse abstraite, que seul ce réseau connaît.
+# Tous deux sont des programmes Python, dont les avertissements ne nous regardent pas.
+FIREWALLD = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:abstract=tp7-firewalld", "PYTHONWARNINGS": "ignore"}
 COUNT = "import pymongo; print(pymongo.MongoClient().tp7.messages.count_documents({}))"
 
 
@@ -219,6 +222,44 @@ def test_closed_port(vm: Machine, laptop: Machine):
         shows(client, "EHOSTUNREACH" if program == "node" else "[Errno 113] Connect call failed")
     shows(laptop.join("léo", vm.address), "Pas de serveur WebSocket à ws://")
     vm.open_port()
+    converses(laptop.python("ws_i_1_client.py", "-a", vm.address))
+
+
+def start_firewalld(vm: Machine, folder: Path) -> None:
+    """Lance dans la VM le vrai firewalld, sur un bus et avec des réglages à lui."""
+    if not shutil.which("firewalld"):
+        pytest.skip("firewalld n'est pas installé : `apt install firewalld` active ce test")
+    address = f"--address={FIREWALLD['DBUS_SYSTEM_BUS_ADDRESS']}"
+    vm.run("dbus-daemon", "--session", address, "--print-address", "--nofork", "--nopidfile")
+    (folder / "zones").mkdir()
+    settings = ("--system-config", folder, "--log-file", folder / "log")
+    vm.run("firewalld", "--nofork", "--nopid", *settings, **FIREWALLD)
+    wait_for(lambda: firewall_cmd(vm, "firewall-cmd --state") == ["running"], "pas de firewalld")
+
+
+def firewall_cmd(vm: Machine, line: str) -> list[str]:
+    """Lance dans la VM une ligne du TP, sans son sudo ; rend ce qu'elle affiche."""
+    command = vm.run(*line.removeprefix("sudo ").split(), **FIREWALLD)
+    command.wait()
+    return command.lines
+
+
+def test_firewalld(vm: Machine, laptop: Machine, tmp_path: Path):
+    """Les deux lignes du README ouvrent le port dans firewalld ; la première ne suffit pas."""
+    readme = (ROOT / "README.md").read_text().splitlines()
+    permanent, reload = [line for line in readme if line.startswith("sudo firewall-cmd")][:2]
+    start_firewalld(vm, tmp_path)
+    vm.serve("ws_i_1_server.py", "-a", "0.0.0.0")
+
+    def is_refused() -> None:
+        client = laptop.python("ws_i_1_client.py", "-a", vm.address)
+        shows(client, "[Errno 113] Connect call failed")
+
+    is_refused()
+    assert firewall_cmd(vm, permanent) == ["success"]
+    is_refused()
+    assert firewall_cmd(vm, reload)[-1:] == ["success"]
+    assert firewall_cmd(vm, "sudo firewall-cmd --list-ports") == ["8888/tcp"]
     converses(laptop.python("ws_i_1_client.py", "-a", vm.address))
 
 
