@@ -8,7 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -53,28 +53,31 @@ def report(scenario: str, **counted: object) -> None:
 class Stage:
     """Un Redis, un MongoDB et des serveurs pour un seul scénario."""
 
-    def __init__(self, redis, mongo, exits: AsyncExitStack, script: str | Path):
+    def __init__(
+        self, redis, mongo, programs: ExitStack, links: AsyncExitStack, script: str | Path
+    ):
         self.redis = redis
         self.mongo = mongo
         self.servers: list[Server] = []
         self.script = script
-        self._exits = exits
-        self.keys = exits.enter_context(Redis.from_url(redis.url, decode_responses=True))
+        self._programs = programs
+        self._links = links
+        self.keys = programs.enter_context(Redis.from_url(redis.url, decode_responses=True))
         # Un MongoDB absent se dit vite ; un scénario qui l'attend le redemande.
-        self.client = exits.enter_context(MongoClient(mongo.url, serverSelectionTimeoutMS=1000))
+        self.client = programs.enter_context(MongoClient(mongo.url, serverSelectionTimeoutMS=1000))
         self.documents = self.client["tp7"]["messages"]
 
     async def add_server(self, **changes: str) -> Server:
         """Démarre un serveur de plus. `changes` : son environnement."""
         env = {"REDIS_URL": self.redis.url, "MONGO_URL": self.mongo.url} | changes
         server = await asyncio.to_thread(Server, self.script, **env)
-        self._exits.callback(server.kill)
+        self._programs.callback(server.kill)
         self.servers.append(server)
         return server
 
     async def link(self) -> "Proxy":
         """Ouvre un relais devant Redis, qui dure autant que les serveurs."""
-        return await self._exits.enter_async_context(proxy_for(self.redis.url))
+        return await self._links.enter_async_context(proxy_for(self.redis.url))
 
     def stream(self, since: str = "0") -> list[dict]:
         """Tout ce qui est dans le flux après la position `since`, dans l'ordre."""
@@ -117,12 +120,16 @@ async def stage(
     storage: Storage, servers: int = 2, script: str | Path = CHAT, **env: str
 ) -> AsyncIterator[Stage]:
     """Ouvre des bases et `servers` serveurs, tous démarrés au même instant."""
-    async with AsyncExitStack() as exits:
+    async with AsyncExitStack() as links:
+        # Dans un fil à part : arrêter une base peut durer, et la boucle porte aussi les relais des
+        # scénarios voisins, dont les serveurs croiraient Redis muet.
+        programs = ExitStack()
+        links.push_async_callback(asyncio.to_thread, programs.close)
         redis, mongo = await asyncio.gather(
-            asyncio.to_thread(exits.enter_context, storage.redis()),
-            asyncio.to_thread(exits.enter_context, storage.mongo()),
+            asyncio.to_thread(programs.enter_context, storage.redis()),
+            asyncio.to_thread(programs.enter_context, storage.mongo()),
         )
-        scene = Stage(redis, mongo, exits, script)
+        scene = Stage(redis, mongo, programs, links, script)
         await asyncio.gather(*(scene.add_server(**env) for _ in range(servers)))
         yield scene
         await scene.close()
