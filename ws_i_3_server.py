@@ -27,6 +27,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from websockets.asyncio.server import broadcast, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 MAX_PSEUDO = 32  # caractères
 MAX_MESSAGE = 2000  # caractères
@@ -224,9 +225,9 @@ async def relay(websocket, tasks, session):
 
 
 def here():
-    """Parcourt les connexions acceptées, sauf celles dont la coupure vient d'arriver."""
+    """Parcourt les connexions acceptées, sauf celles qui se ferment ou viennent d'être coupées."""
     present = (client["websocket"] for client in clients.values() if client["websocket"])
-    return (connection for connection in present if not connection.transport.is_closing())
+    return (c for c in present if c.state is State.OPEN and not c.transport.is_closing())
 
 
 def pass_on(kind, pseudo, author, tasks, text=""):

@@ -482,7 +482,7 @@ async def connect_redis(url):
     """
     patience = Retry(ExponentialBackoff(cap=1, base=0.05), -1)
     try:
-        async with Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as once:
+        async with Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as once:
             await once.ping()
         pool = BlockingConnectionPool.from_url(
             url,
