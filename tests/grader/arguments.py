@@ -5,6 +5,7 @@ import re
 
 NICKNAME = "\0pseudo"  # remplacé par le pseudo de qui entre
 NAMELESS = "visiteur"  # le pseudo de qui n'en a pas encore
+SPOKEN = "coucouducorrecteur"  # le message d'un client qui le veut en argument
 HOST, PORT = "127.0.0.1", "8888"
 # Ce que l'on essaie quand rien ne dit ce que sont les arguments, du plus courant au plus rare.
 ARGUMENTS = (
@@ -25,12 +26,24 @@ MEANINGS = (
     (re.compile(r"ur[il]", re.I), f"ws://{HOST}:{PORT}"),
     (re.compile(r"host|addr|adr|(?<![a-z])ip|serv|h[oô]te|machine", re.I), HOST),
     (re.compile(r"pseudo|nick|nom|name|user|login|qui", re.I), NICKNAME),
+    (re.compile(r"mess|msg|text|phrase", re.I), SPOKEN),
 )
+
+
+DATABASES = {"redis": "6379", "mongo": "27017"}
+TOGETHER = re.compile(r":\W*port", re.I)  # « ip:port », « ip[:port] »
 
 
 def value_of(name: str) -> str | None:
     """Ce qu'il faut donner à l'argument de ce nom, ou None si ce nom ne dit rien."""
-    return next((value for meaning, value in MEANINGS if meaning.search(name)), None)
+    meant = next((value for meaning, value in MEANINGS if meaning.search(name)), None)
+    ports = (port for database, port in DATABASES.items() if database in name.lower())
+    port = next(ports, None)
+    if TOGETHER.search(name):
+        return f"{HOST}:{port or PORT}"
+    if port:
+        return port if meant == PORT else HOST
+    return meant
 
 
 def required(output: str) -> list[str]:
@@ -41,6 +54,33 @@ def required(output: str) -> list[str]:
         option = wanted.split("/")[-1].strip()
         arguments += [option] * option.startswith("-") + [value_of(option) or NICKNAME]
     return arguments
+
+
+def in_usage(output: str) -> list[str]:
+    """Ceux d'une ligne « usage : script.py <ip> <port> [pseudo] », sans les facultatifs."""
+    found = re.search(r"(?:usage|utilisation)\s*:?[^\n]*?\.(?:py|m?js)\b(.*)", output, re.I)
+    arguments = []
+    for wanted in re.findall(r"<[^<>]+>|\[[^\]]*\]|\S+", found[1]) if found else []:
+        if wanted.startswith("-"):
+            arguments.append(wanted)
+        elif not wanted.startswith("["):
+            arguments.append(value_of(wanted) or NICKNAME)
+    return arguments if len(arguments) < 9 else []
+
+
+def counted_in_code(tree: ast.Module | None) -> list[str]:
+    """Autant d'arguments que le code en exige de `len(sys.argv)`, ou rien."""
+    for node in ast.walk(tree) if tree else ():
+        if (
+            isinstance(node, ast.Compare)
+            and isinstance(node.left, ast.Call)
+            and getattr(node.left.func, "id", "") == "len"
+            and any(map(_is_argv, node.left.args))
+            and isinstance(count := getattr(node.comparators[0], "value", None), int)
+        ):
+            wanted = count - (not isinstance(node.ops[0], ast.Gt | ast.LtE))
+            return ([HOST, PORT] + [NICKNAME] * wanted)[: min(wanted, 8)] if wanted > 0 else []
+    return []
 
 
 def named_in_code(tree: ast.Module | None) -> list[str]:

@@ -1,16 +1,20 @@
 """Étapes I.1 et I.2 : un serveur et ses clients, pour un premier échange."""
 
 import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 
-from grader.dialect import choose, word
-from grader.launch import Ports, Served
+from grader.arguments import SPOKEN
+from grader.dialect import choose, respell, word
+from grader.launch import CouldNotRun, Ports, Served
 from grader.sandbox import until
 from grader.student import Student, tail
 from grader.verdict import Verdict, failed, passed
 from grader.wire import REFUSED, Frame, Link, Mock, Visit, mentions, text_of
 
 ANSWER = 3  # secondes pour une réponse
-HELLO = r"hello\s+client\s*!\s*received\s*:?\s*[\"'«“‘]?\s*{}"
+HELLO = r"hello\s+client\s*!\s*received\s*:?[\s\\\"'«“‘]*{}"  # en JSON, \" est un guillemet
 
 
 async def server(student: Student) -> dict[str, Verdict]:
@@ -97,34 +101,99 @@ async def client(student: Student, check: str, *roles: str) -> dict[str, Verdict
     for role in roles:
         if role not in student.hand_in.scripts:
             continue
-        for greeting in ([], ["Bienvenue !"]):
-            verdicts = await _client(student, check, role, greeting)
-            if _score(verdicts) > _score(best) or not best:
-                best = verdicts
-            if _score(best) == 3 or not (greeting or _score(best) == 1):
-                break
-        if _score(best) == 3:
-            break
+        async with aclosing(_tries(student, check, role)) as tries:
+            async for verdicts in tries:
+                if _score(verdicts) > _score(best) or not best:
+                    best = verdicts
+                if _score(best) == 3:
+                    return best
     return best
+
+
+async def _tries(student: Student, check: str, role: str) -> AsyncGenerator[dict[str, Verdict]]:
+    """Les verdicts de ce client, face à des serveurs de moins en moins ordinaires."""
+    plain = await _client(student, check, role)
+    yield plain.verdicts
+    greeted = plain
+    if _score(plain.verdicts) == 1:  # connecté, il attend peut-être que le serveur parle
+        greeted = await _client(student, check, role, greeting=["Bienvenue !"])
+        yield greeted.verdicts
+    for model in await _models(student, greeted.sent):
+        yield (await _client(student, check, role, greeted.greeting, model)).verdicts
+
+
+# Un message, et le mot qui s'y trouve : respell() en fait d'autres.
+Model = tuple[Frame, str]
+
+
+async def _models(student: Student, sent: Model | None) -> list[Model]:
+    """Des réponses qu'un client exigeant pourrait comprendre : celle du serveur du même rendu à ce
+    qu'il envoie, puis ce qu'il envoie, retourné tel quel.
+    """
+    if sent is None:
+        return []
+    frame, text = sent
+    models = [] if text_of(frame).strip() == text else [sent]
+    if answer := await _own_answer(student, frame, text):
+        models.insert(0, (answer, text))
+    return models
+
+
+async def _own_answer(student: Student, frame: Frame, text: str) -> Frame | None:
+    """Ce que le serveur du même rendu répond à ce message, s'il y reprend ce mot."""
+    if "i1.server" not in student.hand_in.scripts:
+        return None
+    try:
+        served = await student.launcher.server("i1.server", Ports())
+    except CouldNotRun:
+        return None
+    link, _ = await first_link(served)
+    answer = None
+    if link:
+        await link.send(frame)
+        answer = await link.wait(text, ANSWER)
+        await link.close()
+    await student.launcher.end(served.program)
+    return answer
+
+
+@dataclass
+class Told:
+    """Ce qu'un essai a montré d'un client : ses verdicts, et son message."""
+
+    verdicts: dict[str, Verdict]
+    greeting: list[str]
+    sent: Model | None
 
 
 def _score(verdicts: dict[str, Verdict]) -> int:
     return sum(verdict.state == "passed" for verdict in verdicts.values())
 
 
-async def _client(student: Student, check: str, role: str, greeting: list) -> dict[str, Verdict]:
+async def _client(
+    student: Student,
+    check: str,
+    role: str,
+    greeting: Sequence[str] = (),
+    model: Model | None = None,
+) -> Told:
+    """Un essai. `model` : la réponse à imiter, au lieu de la phrase de l'énoncé."""
     reply = word(5)
 
     def answer(visit: Visit, frame: Frame) -> list[Frame]:
+        said = next((text for text in (*typed, SPOKEN) if mentions(frame, text)), "")
+        if model and said:
+            return [respell(model[0], {model[1]: f"{said} {reply}"}, {})]
         text = f'Hello client ! Received "{text_of(frame)}" {reply}'
         return [text.encode() if isinstance(frame, bytes) else text]
 
     pseudo, texts, typed = word(), [word(4) for _ in range(6)], []
-    async with Mock(answer, greeting) as mock:
+    async with Mock(answer, list(greeting)) as mock:
         screen = await student.open(role, mock.port, pseudo=pseudo)
         screen.heard = mock.heard
+        typed += [SPOKEN] * (SPOKEN in student.launcher.arguments(role))
         await screen.quiet()
-        said = ""
+        said = next(filter(mock.heard, typed), "")
         for _ in range(6):
             if said or (not screen.alive and not mock.visits):
                 break
@@ -132,7 +201,7 @@ async def _client(student: Student, check: str, role: str, greeting: list) -> di
             typed.append(text)
             await screen.tell(text)
             await until(lambda t=text: mock.heard(t) or not screen.alive, 1.5)
-            said = next((t for t in typed if mock.heard(t)), "")
+            said = next(filter(mock.heard, typed), "")
         shows = await until(lambda: reply in screen.output, 3 if mock.frames else 0.1)
         output = tail(screen)
         await screen.end()
@@ -153,4 +222,5 @@ async def _client(student: Student, check: str, role: str, greeting: list) -> di
     else:
         verdicts[f"{check}.prints"] = failed("not_shown", answer=reply, output=output)
     student.notice(verdicts, role, screen)
-    return verdicts
+    sent = next(((frame, said) for frame in mock.frames if said and mentions(frame, said)), None)
+    return Told(verdicts, list(greeting), sent)

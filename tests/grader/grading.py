@@ -60,8 +60,15 @@ class Grading:
             if state != PASSED:
                 return not_reached("needs", sentence=need)
         if found is None:
-            return could_not_run("grader_error", error=f"pas de verdict pour {check.id}")
+            return self._unfinished(check)
         return found
+
+    def _unfinished(self, check: Check) -> Verdict:
+        """Sans verdict : cette part s'est arrêtée à un échec, ou le correcteur a tort."""
+        for name, verdict in self._unit(check.unit).items():
+            if verdict.state == FAILED:
+                return not_reached("needs", sentence=self.table.checks[name])
+        return could_not_run("grader_error", error=f"pas de verdict pour {check.id}")
 
     def _unit(self, unit: str) -> dict[str, Verdict]:
         if unit not in self._units:

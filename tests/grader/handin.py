@@ -40,6 +40,7 @@ STEP = re.compile(
 # La même chose éparpillée : « I - Websockets/3. Chatroom », « Partie 2/etape 2 ».
 PART = re.compile(r"partie\W*([12])|(?<![a-z0-9])(i{1,2})(?![a-z0-9])")
 NUMBER = re.compile(r"(?<![0-9])([1-3])(?![0-9])")
+LOADS = re.compile(r"""<script[^>]*\ssrc\s*=\s*["']?([^"'>\s?#]+)""", re.I)
 SERVER, CLIENT = re.compile(r"serv(?:er|eur|e?r)|srv"), re.compile(r"client|clt|page|index")
 
 
@@ -89,6 +90,9 @@ class HandIn:
             for wanted, key in ROLES.items():
                 if role == key:
                     self.scripts.setdefault(wanted, path)
+        for role in ("i2.client", "i3.client"):
+            if page := self._page_of(self.scripts.get(f"{role}.js")):
+                self.scripts.setdefault(f"{role}.html", page)
 
     @property
     def name(self) -> str:
@@ -102,6 +106,16 @@ class HandIn:
             if len(relative.parts) < 6:
                 found += [relative / name for name in names if not name.startswith((".", "test_"))]
         return [path for path in found if not (self.folder / path).is_symlink()]
+
+    def _page_of(self, script: Path | None) -> Path | None:
+        """La page qui charge ce script, quel que soit son nom."""
+        for page in self._files() if script else ():
+            if SUFFIXES.get(page.suffix.lower()) == ".html":
+                loaded = LOADS.findall(Code(self.folder / page).text)
+                if any((self.folder / page.parent / one).resolve() == self.folder / script
+                       for one in loaded):  # fmt: skip
+                    return page
+        return None
 
     def _rank(self, path: Path) -> tuple:
         """Le nom exact de l'énoncé d'abord, puis le plus près de la racine, puis le plus court."""

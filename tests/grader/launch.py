@@ -5,10 +5,19 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from grader.arguments import ARGUMENTS, NAMELESS, NICKNAME, named_in_code, required
+from grader.arguments import (
+    ARGUMENTS,
+    NAMELESS,
+    NICKNAME,
+    counted_in_code,
+    in_usage,
+    named_in_code,
+    required,
+)
 from grader.handin import Code, HandIn, python_for
 from grader.sandbox import Program, Scratch, until
 
@@ -40,7 +49,7 @@ class Recipe:
     """Comment lancer un script : appris la première fois, réutilisé ensuite."""
 
     arguments: list[str] = field(default_factory=list)
-    at_root: bool = False
+    above: int = 0  # lancé d'autant de dossiers au-dessus du sien
     without: tuple[str, ...] = ()
 
 
@@ -91,7 +100,7 @@ class Launcher:
             command, environment = self._node(role, script, scratch)
         else:
             command, environment = self._python(role, script)
-        folder = scratch.work if recipe.at_root else script.parent
+        folder = script.parents[recipe.above]
         arguments = [pseudo if value == NICKNAME else value for value in recipe.arguments]
         program = Program([*command, *arguments], scratch, folder)
         program.end = lambda: self.end(program)
@@ -104,6 +113,10 @@ class Launcher:
             **environment,
             **ports.environment(),
         )
+
+    def arguments(self, role: str) -> list[str]:
+        """Ceux que ce script reçoit, d'après ce que l'on a appris."""
+        return self.recipes[role].arguments if role in self.recipes else []
 
     def _python(self, role: str, script: Path) -> tuple[list[str], dict[str, str]]:
         python = self.python(role)
@@ -134,40 +147,65 @@ class Launcher:
 
     async def server(self, role: str, ports: Ports) -> "Served":
         """Lance un serveur et attend qu'il écoute, en essayant au besoin arguments et dossier."""
-        program = first = await self.run(role, ports)
-        if await self._listening(program):
-            return Served(program)
-        usual = self.recipes[role]
-        for recipe in self._other_recipes(role, first):
+
+        async def launch() -> Program:
+            program = await self.run(role, ports)
+            await until(lambda: program.noted("listen") or not program.alive, START)
+            return program
+
+        first = await launch()
+        return Served(await self._retry(role, first, launch, lambda p: bool(p.noted("listen"))))
+
+    async def _retry(
+        self,
+        role: str,
+        first: Program,
+        launch: Callable[[], Awaitable[Program]],
+        works: Callable[[Program], bool],
+    ) -> Program:
+        """Essaie les autres façons de lancer un script qui a mal fini, et garde celle qui marche.
+
+        D'abord d'un autre dossier ; puis, de celui où sa plainte a changé, avec des arguments. Si
+        rien ne marche, rend le premier essai, ou lève CouldNotRun s'il manque quelque chose ici.
+        """
+        usual, program, above = self.recipes[role], first, 0
+        if works(first) or first.alive:
+            return first
+
+        async def attempt(recipe: Recipe) -> Program:
             await self.end(program)
             self.recipes[role] = recipe
-            program = await self.run(role, ports)
-            if await self._listening(program):
-                return Served(program)
+            return await launch()
+
+        for level in range(1, len(self.hand_in.scripts[role].parts)):
+            program = await attempt(replace(usual, above=level))
+            if works(program):
+                return program
+            if complaint(program) != complaint(first):
+                above = level
+                break
+        for arguments in self._arguments(role, program if above else first):
+            program = await attempt(replace(usual, above=above, arguments=arguments))
+            if works(program):
+                return program
         self.recipes[role] = usual
         self._blame_us(first)
-        return Served(first)
+        return first
 
-    async def _listening(self, program: Program) -> bool:
-        await until(lambda: program.noted("listen") or not program.alive, START)
-        return bool(program.noted("listen"))
-
-    def _other_recipes(self, role: str, program: Program) -> list[Recipe]:
-        """Les façons de lancer qui valent un essai, vu la façon dont le script vient de finir."""
-        recipes, code, without = [], self.hand_in.code(role), self.recipes[role].without
-        if program.alive:
-            return recipes
-        if "FileNotFoundError" in program.output or "No such file" in program.output:
-            recipes.append(Recipe(at_root=True, without=without))
-        if READS_ARGUMENTS.search(code.text) and (
-            "argv" in code.text or WANTS_ARGUMENTS.search(program.output)
-        ):
-            wanted = [required(program.output), named_in_code(code.tree)]
-            recipes += [
-                Recipe(list(arguments), without=without)
-                for arguments in (*filter(None, wanted), *ARGUMENTS)
-            ]
-        return recipes
+    def _arguments(self, role: str, program: Program) -> list[list[str]]:
+        """Les arguments qui valent un essai, vu la façon dont le script vient de finir."""
+        code = self.hand_in.code(role)
+        if not READS_ARGUMENTS.search(code.text):
+            return []
+        if "argv" not in code.text and not WANTS_ARGUMENTS.search(program.output):
+            return []
+        wanted = (
+            required(program.output),
+            in_usage(program.output),
+            named_in_code(code.tree),
+            counted_in_code(code.tree),
+        )
+        return [*filter(None, wanted), *map(list, ARGUMENTS)]
 
     async def client(
         self,
@@ -183,20 +221,14 @@ class Launcher:
         `without` : les fichiers d'une exécution d'avant, que l'on ne copie pas. `pseudo` : celui
         que l'on donne au script s'il le veut en argument.
         """
-        usual = self.recipes.setdefault(role, Recipe())
-        usual.without = without
-        program = first = await self._launch(role, ports, terminal, pseudo)
-        for recipe in self._other_recipes(role, first):
-            if program.alive or program.connected:
-                return program
-            await self.end(program)
-            self.recipes[role] = recipe
-            program = await self._launch(role, ports, terminal, pseudo)
-        if not program.alive and not program.connected:
-            self.recipes[role] = usual
-            self._blame_us(first)
-            return first
-        return program
+        self.recipes.setdefault(role, Recipe()).without = without
+        first = await self._launch(role, ports, terminal, pseudo)
+        return await self._retry(
+            role,
+            first,
+            lambda: self._launch(role, ports, terminal, pseudo),
+            lambda program: program.alive or program.connected,
+        )
 
     async def _launch(self, role: str, ports: Ports, terminal: bool, pseudo: str) -> Program:
         program = await self.run(role, ports, terminal=terminal, pseudo=pseudo)
@@ -255,6 +287,12 @@ class Served:
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2] or 0)
+
+
+def complaint(program: Program) -> str:
+    """La dernière ligne de ce qu'un script a écrit avant de finir, sans le nom de sa copie."""
+    lines = program.output.replace(str(program.scratch.work), "").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def needs_newer(code: Code) -> bool:

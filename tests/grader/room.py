@@ -1,6 +1,7 @@
 """Un chat piloté : des clients qui parlent un dialecte, ou de vrais clients de l'étudiant."""
 
 import asyncio
+import re
 import signal
 from dataclasses import dataclass, field
 
@@ -127,6 +128,23 @@ def announced(frames: list[Frame], name: str, raw: list[Frame], words: tuple[str
     return "unnamed" if any(w in text.casefold() for text in kept for w in words) else ""
 
 
+def said(frame: Frame, raw: list[Frame], name: str, sample: Frame, text: str) -> bool:
+    """Vrai si ce message relaie le salut brut comme `sample` relaie le texte `text` : le serveur
+    l'a pris pour un message, « ana a dit : Hello|ana ».
+    """
+    saluts = [text_of(one).strip() for one in raw if not is_sentence(text_of(one), name)]
+    relayed = (
+        re.sub(re.escape(text), lambda _, salut=salut: salut, text_of(sample), flags=re.I)
+        for salut in saluts
+    )
+    return undated(text_of(frame)) in map(undated, relayed)
+
+
+def undated(text: str) -> str:
+    """Le texte sans l'heure ni les nombres, qui changent d'un message à l'autre."""
+    return re.sub(r"\d+", "0", text).strip().casefold()
+
+
 def is_sentence(text: str, name: str) -> bool:
     """Vrai si ce texte dit en toutes lettres que `name` arrive."""
     words = [w for w in JOIN_WORDS if w not in ("hello", "bonjour", "new")]
@@ -171,14 +189,18 @@ async def converse(newcomer, names: list[str], texts: list[str], on_step=None) -
             return talk
         raw = a.hello
         await until(lambda: announced(b.after(mark), a_name, raw, ()) or b.closed, LATE)
-        talk.join = announced(b.after(mark), a_name, raw, JOIN_WORDS)
-        talk.heard_join = [text_of(f) for f in b.after(mark)]
+        arrival = b.after(mark)
+        talk.join = announced(arrival, a_name, raw, JOIN_WORDS)
+        talk.heard_join = [text_of(f) for f in arrival]
         await step("arrival")
 
         mark = len(b.frames)
         await a.say(texts[0])
         talk.sample = await b.wait(texts[0], LATE, mark)
         talk.delivered = talk.sample is not None
+        if talk.delivered:
+            told = [f for f in arrival if not said(f, raw, a_name, talk.sample, texts[0])]
+            talk.join = announced(told, a_name, raw, JOIN_WORDS)
         talk.all_delivered = await c.wait(texts[0], LATE if talk.delivered else 0.2) is not None
         if talk.delivered and not mentions(talk.sample, a_name):
             await b.settle(0.3)
