@@ -31,15 +31,19 @@ help: ## montre cette aide
 	@echo "  make test PYTEST_OPTIONS='-x -k redis'"
 
 chat: install ## démarre les bases et le dernier serveur, et dit comment rejoindre la chatroom
-	@$(PYTHON) -c 'import socket; socket.create_server(("$(ADDRESS)", $(PORT))).close()' \
+	@$(PYTHON) -c 'import socket as s; six = s.AF_INET6 if ":" in "$(ADDRESS)" else s.AF_INET; \
+		s.create_server(("$(ADDRESS)", $(PORT)), family=six).close()' \
 		2>/dev/null || { echo "Impossible d'écouter sur $(ADDRESS):$(PORT), sans doute déjà pris :" \
 		"essaie make chat PORT=8889"; exit 1; }
 	@echo "Pour rejoindre la chatroom, dans un autre terminal :"
-	@echo "  $(CURDIR)/$(PYTHON) $(CURDIR)/ws_i_3_client.py -a $(JOIN) -p $(PORT)"
+	@echo "  $(HERE)/$(PYTHON) $(HERE)/ws_i_3_client.py -a $(JOIN) -p $(PORT)"
 	@echo "ou dans un navigateur :"
-	@echo "  file://$(CURDIR)/ws_i_3_client.html?address=$(JOIN)&port=$(PORT)"
+	@echo "  file://$(subst $(SPACE),%20,$(CURDIR))/ws_i_3_client.html?address=$(JOIN)&port=$(PORT)"
 	@$(PYTHON) databases.py -- python ws_ii_3_server.py -a $(ADDRESS) -p $(PORT)
 
+# Un dossier dont le nom a une espace ne se recopie qu'entre apostrophes.
+SPACE := $(subst ,, )
+HERE := $(if $(findstring $(SPACE),$(CURDIR)),'$(CURDIR)',$(CURDIR))
 # 0.0.0.0 veut dire « toutes les adresses de cette machine » : on ne peut pas s'y connecter.
 JOIN = $(if $(filter 0.0.0.0,$(ADDRESS)),$(firstword $(shell hostname -I 2>/dev/null) 127.0.0.1),$(ADDRESS))
 

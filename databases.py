@@ -73,8 +73,15 @@ class Database:
 
         Interrompue ou non, elle reste à ranger par `stop()`.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            log = self.log.open("ab")
+        except OSError as error:
+            raise CannotStart(
+                f"Impossible d'écrire dans {self.folder} ({error.strerror}) : lance databases.py "
+                "depuis un dossier à toi."
+            ) from error
+        with log:
             self.process = subprocess.Popen(
                 [str(word) for word in self.command()],
                 stdin=subprocess.DEVNULL,
@@ -263,7 +270,8 @@ def main() -> int:
             return run(command, {database.variable: database.url for database in databases})
         if any(database.process for database in databases):
             print("Ctrl+C arrête ce que j'ai démarré ; les données restent dans le dossier .data/.")
-            signal.pause()
+            while True:  # signal.pause() n'existe pas sous Windows
+                time.sleep(3600)
     return 0
 
 

@@ -64,7 +64,7 @@ async def main(options):
     uri = f"ws://{host}:{options.port}"
     try:  # proxy=None : le serveur du TP est tout près, jamais derrière le mandataire de l'école
         websocket = await connect(uri, proxy=None, open_timeout=5)
-    except (OSError, UnicodeError, WebSocketException) as error:
+    except (OSError, ValueError, WebSocketException) as error:
         sys.exit(
             f"Pas de serveur WebSocket à {uri} ({error}) :"
             " lance ws_i_1_server.py, ou vérifie l'adresse (-a) et le port (-p)."

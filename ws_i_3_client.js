@@ -16,8 +16,8 @@ if (typeof document === "undefined") {
 
 const MAX_MESSAGE = 2000; // points de code, comme les compte le serveur
 const MAX_LINES = 1000; // au-delà, les plus vieilles lignes quittent la page
-const FIRST_DELAY = 500; // ms avant le premier retour ; le double à chaque échec…
-const MAX_DELAY = 15_000; // … sans dépasser celui-ci
+const FIRST_DELAY = 500; // ms, à peu près, avant un retour ; le double à chaque échec…
+const MAX_DELAY = 15_000; // … jusqu'à celui-ci
 const STABLE = 10_000; // une connexion qui a tenu tout ce temps remet le délai à zéro
 
 const UNKNOWN_SESSION = 4002;
@@ -32,7 +32,7 @@ const FINAL = {
 // Une ligne du serveur : « [hh:mm] pseudo a dit : message », ou une annonce.
 const LINE = /^(?:\[([\d/: ]+)\] )?(?:(?!Annonce : |Erreur : )(.+?)(?= a dit : ))?(.*)$/su;
 // Les règles du serveur : un blanc devient une espace, sauf les insécables du français ; ce qui
-// commande un écran disparaît, sauf les liants dont les emojis ont besoin.
+// commande un écran disparaît, sauf les liants dont les émojis ont besoin.
 const BLANKS = /\r\n|[\t-\r\x1c-\x1f\x85\u2028\u2029]|(?![\u00a0\u202f])\p{Zs}/gu;
 const CONTROLS = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Co}]/gu;
 
@@ -182,7 +182,7 @@ function join(event) {
 function speak(event) {
   event.preventDefault();
   const text = clean($("message").value).trim();
-  const length = [...text].length; // text.length compterait deux fois chaque emoji
+  const length = [...text].length; // text.length compterait deux fois chaque émoji
   $("hint").textContent = "";
   if (length > MAX_MESSAGE) {
     $("hint").textContent = `Pas envoyé : ${length} caractères, c'est plus que ${MAX_MESSAGE}.`;
@@ -198,8 +198,9 @@ function speak(event) {
 
 function start() {
   const wanted = new URLSearchParams(location.search || location.hash.slice(1));
-  const host = wanted.get("address") || "127.0.0.1";
-  $("address").value = host.includes("://") ? host : `ws://${host}:${wanted.get("port") || 8888}`;
+  const given = wanted.get("address") || "127.0.0.1";
+  const host = given.includes(":") ? `[${given}]` : given; // une adresse IPv6
+  $("address").value = given.includes("://") ? given : `ws://${host}:${wanted.get("port") || 8888}`;
   $("arrival").addEventListener("submit", join);
   $("composer").addEventListener("submit", speak);
   $("leave").addEventListener("click", () => askAgain("", "pseudo"));

@@ -33,7 +33,7 @@ if os.name == "posix":
 
 PROMPT_ROWS = 3  # rangées réservées en bas : une ligne tapée plus longue s'y recouvre elle-même
 TYPED_LIMIT = 4095  # octets : Linux coupe là une ligne tapée, sans le dire (man 3 termios)
-HELLO_TIMEOUT = 1  # secondes : tous les serveurs ne répondent pas à qui arrive
+HELLO_TIMEOUT = 5  # secondes : certains serveurs ne répondent rien à qui arrive
 RETRY_DELAY = 1  # seconde
 COLORS = "cyan", "dodger_blue_1", "spring_green_3a", "gold_3a", "dark_orange", "hot_pink_3a"
 NAMED_LINE = re.compile(
@@ -97,7 +97,7 @@ async def visit(uri, guest):
     """
     try:  # proxy=None : le serveur du TP est tout près, jamais derrière le mandataire de l'école
         websocket = await connect(uri, proxy=None, open_timeout=5, close_timeout=2)
-    except (OSError, UnicodeError, WebSocketException):
+    except (OSError, ValueError, WebSocketException):
         return UNREACHABLE
     code = None
     try:
@@ -115,7 +115,7 @@ async def visit(uri, guest):
 
 
 async def arrive(websocket, guest):
-    """Se présente et attend la réponse : rien de ce que tu tapes ne part vers un refus."""
+    """Se présente et attend la réponse, un temps : ce que tu tapes ne part pas vers un refus."""
     await websocket.send(f"ID|{guest.session}" if guest.session else f"Hello|{guest.pseudo}")
     with suppress(TimeoutError):
         async with asyncio.timeout(HELLO_TIMEOUT):

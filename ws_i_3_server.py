@@ -68,8 +68,8 @@ def enter(tasks, session, pseudo, websocket):
 
 def say(tasks, session, websocket, text):
     """Passe un message à la salle, si `websocket` détient encore la session."""
-    client = clients[session]
-    if client["websocket"] is websocket:
+    client = clients.get(session)
+    if client and client["websocket"] is websocket:
         pass_on("say", client["pseudo"], websocket, tasks, text)
 
 
@@ -78,8 +78,8 @@ def leave(tasks, session, websocket, ttl):
 
     Elle peut revenir pendant `ttl` secondes, puis elle est oubliée.
     """
-    client = clients[session]
-    if client["websocket"] is websocket:
+    client = clients.get(session)
+    if client and client["websocket"] is websocket:
         client["websocket"] = None
         pass_on("leave", client["pseudo"], websocket, tasks)
         asyncio.get_running_loop().call_later(ttl, forget, session, client)
@@ -330,7 +330,7 @@ async def close(server):
         async with asyncio.timeout(LEAVE_DELAY):
             await server.wait_closed()
     except TimeoutError:
-        print("Des clients ne lisent plus rien : leur connexion est coupée.", flush=True)
+        print("Des connexions ne se ferment pas : elles sont coupées.", flush=True)
 
 
 async def main(options):
@@ -343,3 +343,4 @@ async def main(options):
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):  # Ctrl+C avant même d'écouter
         asyncio.run(main(read_options()))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # un second Ctrl+C ne gâche pas la fin

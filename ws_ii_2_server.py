@@ -1,7 +1,7 @@
 """TP7, étape II.2 : la même chatroom, sans variable globale : tout est dans Redis.
 
-Ce que l'étape montre : le programme ne retient aucun client. Qui est là et ce qui se dit vit dans
-Redis ; plusieurs serveurs peuvent donc tenir la même salle, et l'un peut tomber sans la fermer.
+Ce que l'étape montre : le programme ne retient aucun client. Qui est là, ce qui se dit : tout vit
+dans Redis. Plusieurs serveurs peuvent donc tenir la même salle, et l'un tomber sans la fermer.
 
     python databases.py                  # Redis, dans un autre terminal (ou : docker compose up -d)
     python ws_ii_2_server.py -p 8888
@@ -67,15 +67,16 @@ SENTENCES = {
 
 # Sans ce script : deux personnes prennent le même pseudo au même instant, sur deux serveurs.
 ENTER = f"""
-local session, name, pseudo, owner, server, ttl = KEYS[1], unpack(ARGV)
+local session, name, pseudo, owner, server, ttl, turn = KEYS[1], unpack(ARGV)
 local holder = redis.call("HGET", "pseudos", name)
-if holder and holder ~= session and redis.call("ZSCORE", "online", holder) then return nil end
-local previous = redis.call("HGET", session, "owner")
+if holder and holder ~= session and redis.call("ZSCORE", "online", holder) then return 4003 end
+local previous, last = unpack(redis.call("HMGET", session, "owner", "turn"))
+if last and tonumber(last) > tonumber(turn) then return 4001 end
 if previous ~= owner then
   local now = redis.call("TIME")[1]
   redis.call("HSET", "pseudos", name, session)
   redis.call("HSET", session, "pseudo", pseudo, "name", name, "connected", 1, "owner", owner,
-             "server", server, "since", now, "ttl", ttl, "said", 0)
+             "server", server, "since", now, "ttl", ttl, "said", 0, "turn", turn)
   redis.call("EXPIRE", session, ttl)
   redis.call("ZADD", "online", now + {PRESENCE}, session)
   local id = {XADD} "kind", previous and "return" or "enter", "pseudo", pseudo,
@@ -90,7 +91,7 @@ return redis.call("HGET", session, "position")
 SAY = f"""
 local session, owner, number, text = KEYS[1], unpack(ARGV)
 local current, said, pseudo = unpack(redis.call("HMGET", session, "owner", "said", "pseudo"))
-if not redis.call("ZSCORE", "online", session) then return 1012 end
+if not current or not redis.call("ZSCORE", "online", session) then return 1012 end
 if current ~= owner then return 4001 end
 if tonumber(number) > tonumber(said) then
   redis.call("HSET", session, "said", number)
@@ -103,29 +104,35 @@ return 0
 LEAVE = f"""
 local session, owner = KEYS[1], ARGV[1]
 local current, pseudo, name = unpack(redis.call("HMGET", session, "owner", "pseudo", "name"))
-local deadline = redis.call("ZSCORE", "online", session)
+local deadline = tonumber(redis.call("ZSCORE", "online", session))
 if not deadline then return end
-if current ~= owner and tonumber(deadline) > tonumber(redis.call("TIME")[1]) then return end
+if current and current ~= owner and deadline > tonumber(redis.call("TIME")[1]) then return end
 if current then
   -- en premier : Redis plein refuse cette écriture, et avec elle tout le script
   {XADD} "kind", "leave", "pseudo", pseudo, "author", current)
   redis.call("HSET", session, "connected", 0)
   redis.call("HDEL", "pseudos", name)
+else  -- expirée avant son départ : on ne sait plus son nom, mais on le libère
+  for _, taken in ipairs(redis.call("HKEYS", "pseudos")) do
+    if redis.call("HGET", "pseudos", taken) == session then redis.call("HDEL", "pseudos", taken) end
+  end
 end
 redis.call("ZREM", "online", session)
 """
 
 
-async def enter(redis, session, pseudo, websocket, ttl):
-    """Fait entrer une session ; rend la position d'où elle suit la salle, None si le nom est pris.
+async def enter(redis, session, pseudo, turn, websocket, ttl):
+    """Fait entrer une session, pour la `turn`-ième fois qu'elle revient.
 
-    Si le serveur meurt juste avant, rien n'est écrit ; juste après, l'échéance fera partir.
+    Rend la position d'où elle suit la salle, ou un code de fermeture : 4003 si le nom est pris,
+    4001 si elle est revenue ailleurs depuis. Si le serveur meurt juste avant, rien n'est écrit ;
+    juste après, l'échéance fera partir.
     """
     name, owner = unique_name(pseudo), str(websocket.id)
     server = "{}:{}".format(*websocket.local_address)
     if holder := await redis.hget("pseudos", name):
         await expire(redis, holder)
-    return await redis.eval(ENTER, 1, session, name, pseudo, owner, server, ttl)
+    return await redis.eval(ENTER, 1, session, name, pseudo, owner, server, ttl, turn)
 
 
 async def say(outbox, session, websocket, number, text):
@@ -250,20 +257,22 @@ async def welcome(websocket, redis, ttl):
     Rend la session, la phrase d'accueil et la position d'où suivre la salle ; lève Refused.
     """
     verb, text = await first_frame(websocket)
-    if verb == "Hello":
-        session, pseudo = f"session:{secrets.token_urlsafe(16)}", clean_pseudo(text)
-        greeting = f"ID|{session.removeprefix('session:')}"
-    else:
-        session = f"session:{text}"
-        pseudo = await redis.hget(session, "pseudo")
-        greeting = f"Welcome back {pseudo} !"
-        if pseudo is None:
-            raise Refused(4002, "session inconnue ou expirée")
     try:
-        position = await enter(redis, session, pseudo, websocket, ttl)
+        if verb == "Hello":
+            session, pseudo, turn = f"session:{secrets.token_urlsafe(16)}", clean_pseudo(text), 0
+            greeting = f"ID|{session.removeprefix('session:')}"
+        else:
+            session = f"session:{text}"
+            pseudo, turn = await take_turn(redis, session, websocket)
+            greeting = f"Welcome back {pseudo} !"
+            if pseudo is None:
+                raise Refused(4002, "session inconnue ou expirée")
+        position = await enter(redis, session, pseudo, turn, websocket, ttl)
     except ResponseError as error:
         raise Refused(1008, "Redis refuse d'écrire, réessaie plus tard") from error
-    if position is None:
+    if position == 4001:
+        raise Refused(4001, "session reprise ailleurs")
+    if position == 4003:
         raise Refused(4003, "ce pseudo est déjà pris, choisis-en un autre")
     return session, greeting, position
 
@@ -411,6 +420,24 @@ async def send_outbox(redis, outbox, tasks):
             await asyncio.sleep(began + REST - clock())
 
 
+# Accident : coupé pendant une panne de Redis, un client revient ailleurs ; ses deux retours passent
+# quand Redis revient, et le premier, s'il passait en dernier, ferait partir le second.
+TAKE_TURN = """
+local pseudo, last, here = unpack(redis.call("HMGET", KEYS[1], "pseudo", "turn", "connected"))
+if not pseudo then return nil end
+return {pseudo, redis.call("HINCRBY", KEYS[1], "turns", 1), here == "1" and "-1" or last}
+"""
+
+
+async def take_turn(redis, session, websocket):
+    """Rend le pseudo d'une session, None si elle n'existe plus, et le tour que prend ce retour.
+
+    Un retour déjà coupé ne prend la place de personne : son tour passe avant celui des présents.
+    """
+    pseudo, turn, spare = await redis.eval(TAKE_TURN, 1, session) or (None, 0, 0)
+    return pseudo, spare if websocket.close_code else turn
+
+
 # Accident : un serveur gelé, à son réveil, ferait revivre des sessions que tous ont vues partir.
 RENEW = """
 local lost, presence = {}, ARGV[1]
@@ -493,8 +520,9 @@ async def connect_redis(url):
             decode_responses=True,
         )
     except (RedisError, OSError, ValueError) as error:
+        place = re.sub("//.*@", "//", url)  # un mot de passe ne s'affiche pas
         sys.exit(
-            f"Redis ne répond pas à {url} ({error}) : lance « python databases.py » dans un autre"
+            f"Redis ne répond pas à {place} ({error}) : lance « python databases.py » dans un autre"
             " terminal, ou corrige REDIS_URL."
         )
     retry = Retry(ConstantBackoff(0.5), 1)
@@ -588,7 +616,8 @@ async def close(server):
             await server.wait_closed()
     except TimeoutError:
         left = sum(task.get_name() == "session" for task in asyncio.all_tasks())
-        print(f"{left} session(s) sans départ noté : leur échéance s'en chargera.", flush=True)
+        if left:
+            print(f"{left} session(s) sans départ noté : leur échéance s'en chargera.", flush=True)
 
 
 async def cancel_others():
@@ -617,3 +646,4 @@ async def main(options):
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):  # Ctrl+C avant même d'écouter
         asyncio.run(main(read_options()))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # un second Ctrl+C ne gâche pas la fin

@@ -76,15 +76,16 @@ SENTENCES = {
 
 # Sans ce script : deux personnes prennent le même pseudo au même instant, sur deux serveurs.
 ENTER = f"""
-local session, name, pseudo, owner, server, ttl = KEYS[1], unpack(ARGV)
+local session, name, pseudo, owner, server, ttl, turn = KEYS[1], unpack(ARGV)
 local holder = redis.call("HGET", "pseudos", name)
-if holder and holder ~= session and redis.call("ZSCORE", "online", holder) then return nil end
-local previous = redis.call("HGET", session, "owner")
+if holder and holder ~= session and redis.call("ZSCORE", "online", holder) then return 4003 end
+local previous, last = unpack(redis.call("HMGET", session, "owner", "turn"))
+if last and tonumber(last) > tonumber(turn) then return 4001 end
 if previous ~= owner then
   local now = redis.call("TIME")[1]
   redis.call("HSET", "pseudos", name, session)
   redis.call("HSET", session, "pseudo", pseudo, "name", name, "connected", 1, "owner", owner,
-             "server", server, "since", now, "ttl", ttl, "said", 0)
+             "server", server, "since", now, "ttl", ttl, "said", 0, "turn", turn)
   redis.call("EXPIRE", session, ttl)
   redis.call("ZADD", "online", now + {PRESENCE}, session)
   local id = {XADD} "kind", previous and "return" or "enter", "pseudo", pseudo,
@@ -99,7 +100,7 @@ return redis.call("HGET", session, "position")
 SAY = f"""
 local session, owner, number, text = KEYS[1], unpack(ARGV)
 local current, said, pseudo = unpack(redis.call("HMGET", session, "owner", "said", "pseudo"))
-if not redis.call("ZSCORE", "online", session) then return 1012 end
+if not current or not redis.call("ZSCORE", "online", session) then return 1012 end
 if current ~= owner then return 4001 end
 if tonumber(number) > tonumber(said) then
   redis.call("HSET", session, "said", number)
@@ -112,29 +113,35 @@ return 0
 LEAVE = f"""
 local session, owner = KEYS[1], ARGV[1]
 local current, pseudo, name = unpack(redis.call("HMGET", session, "owner", "pseudo", "name"))
-local deadline = redis.call("ZSCORE", "online", session)
+local deadline = tonumber(redis.call("ZSCORE", "online", session))
 if not deadline then return end
-if current ~= owner and tonumber(deadline) > tonumber(redis.call("TIME")[1]) then return end
+if current and current ~= owner and deadline > tonumber(redis.call("TIME")[1]) then return end
 if current then
   -- en premier : Redis plein refuse cette écriture, et avec elle tout le script
   {XADD} "kind", "leave", "pseudo", pseudo, "author", current)
   redis.call("HSET", session, "connected", 0)
   redis.call("HDEL", "pseudos", name)
+else  -- expirée avant son départ : on ne sait plus son nom, mais on le libère
+  for _, taken in ipairs(redis.call("HKEYS", "pseudos")) do
+    if redis.call("HGET", "pseudos", taken) == session then redis.call("HDEL", "pseudos", taken) end
+  end
 end
 redis.call("ZREM", "online", session)
 """
 
 
-async def enter(redis, session, pseudo, websocket, ttl):
-    """Fait entrer une session ; rend la position d'où elle suit la salle, None si le nom est pris.
+async def enter(redis, session, pseudo, turn, websocket, ttl):
+    """Fait entrer une session, pour la `turn`-ième fois qu'elle revient.
 
-    Si le serveur meurt juste avant, rien n'est écrit ; juste après, l'échéance fera partir.
+    Rend la position d'où elle suit la salle, ou un code de fermeture : 4003 si le nom est pris,
+    4001 si elle est revenue ailleurs depuis. Si le serveur meurt juste avant, rien n'est écrit ;
+    juste après, l'échéance fera partir.
     """
     name, owner = unique_name(pseudo), str(websocket.id)
     server = "{}:{}".format(*websocket.local_address)
     if holder := await redis.hget("pseudos", name):
         await expire(redis, holder)
-    return await redis.eval(ENTER, 1, session, name, pseudo, owner, server, ttl)
+    return await redis.eval(ENTER, 1, session, name, pseudo, owner, server, ttl, turn)
 
 
 async def say(outbox, session, websocket, number, text):
@@ -194,7 +201,8 @@ async def copy_messages(redis, messages):
             replacements = [ReplaceOne({"_id": one["_id"]}, one, upsert=True) for one in said]
             await insist(messages.bulk_write, replacements, ordered=False)
         if entries:
-            await redis.xack("room", "history", *(entry_id for entry_id, _ in entries))
+            with suppress(ResponseError):  # Redis n'écrit plus : ce lot sera copié une seconde fois
+                await redis.xack("room", "history", *(entry_id for entry_id, _ in entries))
         if len(entries) < COPY_BATCH:
             await asyncio.sleep(COPY_REST)
 
@@ -206,7 +214,8 @@ async def fresh_entries(redis):
 
 
 async def abandoned_entries(redis):
-    """Rend les entrées dont la copie a commencé il y a longtemps : leur serveur est mort."""
+    """Rend les entrées dont la copie a commencé il y a longtemps : leur serveur est mort, figé ou
+    sans MongoDB."""
     _, entries, trimmed = await redis.xautoclaim(
         "room", "history", "servers", TAKEOVER * 1000, count=COPY_BATCH
     )
@@ -265,14 +274,23 @@ async def send_history(websocket, redis, messages):
     except (PyMongoError, ResponseError, TimeoutError):
         sentence = "Annonce : historique incomplet, MongoDB ne répond pas"
         warning = [f"{stamp(datetime.now())} {sentence}"]
-    for entry_id, entry in await redis.xrevrange("room", position, limit, count=1000):
-        if entry["kind"] == "say":
-            found[entry_id] = entry
+    found |= await last_said(redis, position, limit)
     latest = sorted(found, key=order)[-HISTORY:]
     lines = [line(entry_id, found[entry_id]) for entry_id in latest] + warning
     if lines:
         await websocket.send("\n".join(lines))
     return position
+
+
+async def last_said(redis, newest, oldest):
+    """Rend, par id, les derniers messages du flux entre deux ids : HISTORY s'il y en a autant."""
+    said = {}
+    while True:
+        entries = await redis.xrevrange("room", newest, oldest, count=1000)
+        said |= {entry_id: entry for entry_id, entry in entries if entry["kind"] == "say"}
+        if len(entries) < 1000 or len(said) >= HISTORY:
+            return said
+        newest = f"({entries[-1][0]}"
 
 
 async def copied_position(redis):
@@ -382,20 +400,22 @@ async def welcome(websocket, redis, ttl):
     Rend la session, la phrase d'accueil et la position d'où suivre la salle ; lève Refused.
     """
     verb, text = await first_frame(websocket)
-    if verb == "Hello":
-        session, pseudo = f"session:{secrets.token_urlsafe(16)}", clean_pseudo(text)
-        greeting = f"ID|{session.removeprefix('session:')}"
-    else:
-        session = f"session:{text}"
-        pseudo = await redis.hget(session, "pseudo")
-        greeting = f"Welcome back {pseudo} !"
-        if pseudo is None:
-            raise Refused(4002, "session inconnue ou expirée")
     try:
-        position = await enter(redis, session, pseudo, websocket, ttl)
+        if verb == "Hello":
+            session, pseudo, turn = f"session:{secrets.token_urlsafe(16)}", clean_pseudo(text), 0
+            greeting = f"ID|{session.removeprefix('session:')}"
+        else:
+            session = f"session:{text}"
+            pseudo, turn = await take_turn(redis, session, websocket)
+            greeting = f"Welcome back {pseudo} !"
+            if pseudo is None:
+                raise Refused(4002, "session inconnue ou expirée")
+        position = await enter(redis, session, pseudo, turn, websocket, ttl)
     except ResponseError as error:
         raise Refused(1008, "Redis refuse d'écrire, réessaie plus tard") from error
-    if position is None:
+    if position == 4001:
+        raise Refused(4001, "session reprise ailleurs")
+    if position == 4003:
         raise Refused(4003, "ce pseudo est déjà pris, choisis-en un autre")
     return session, greeting, position
 
@@ -543,6 +563,24 @@ async def send_outbox(redis, outbox, tasks):
             await asyncio.sleep(began + REST - clock())
 
 
+# Accident : coupé pendant une panne de Redis, un client revient ailleurs ; ses deux retours passent
+# quand Redis revient, et le premier, s'il passait en dernier, ferait partir le second.
+TAKE_TURN = """
+local pseudo, last, here = unpack(redis.call("HMGET", KEYS[1], "pseudo", "turn", "connected"))
+if not pseudo then return nil end
+return {pseudo, redis.call("HINCRBY", KEYS[1], "turns", 1), here == "1" and "-1" or last}
+"""
+
+
+async def take_turn(redis, session, websocket):
+    """Rend le pseudo d'une session, None si elle n'existe plus, et le tour que prend ce retour.
+
+    Un retour déjà coupé ne prend la place de personne : son tour passe avant celui des présents.
+    """
+    pseudo, turn, spare = await redis.eval(TAKE_TURN, 1, session) or (None, 0, 0)
+    return pseudo, spare if websocket.close_code else turn
+
+
 # Accident : un serveur gelé, à son réveil, ferait revivre des sessions que tous ont vues partir.
 RENEW = """
 local lost, presence = {}, ARGV[1]
@@ -625,8 +663,9 @@ async def connect_redis(url):
             decode_responses=True,
         )
     except (RedisError, OSError, ValueError) as error:
+        place = re.sub("//.*@", "//", url)  # un mot de passe ne s'affiche pas
         sys.exit(
-            f"Redis ne répond pas à {url} ({error}) : lance « python databases.py » dans un autre"
+            f"Redis ne répond pas à {place} ({error}) : lance « python databases.py » dans un autre"
             " terminal, ou corrige REDIS_URL."
         )
     retry = Retry(ConstantBackoff(0.5), 1)
@@ -721,7 +760,8 @@ async def close(server):
             await server.wait_closed()
     except TimeoutError:
         left = sum(task.get_name() == "session" for task in asyncio.all_tasks())
-        print(f"{left} session(s) sans départ noté : leur échéance s'en chargera.", flush=True)
+        if left:
+            print(f"{left} session(s) sans départ noté : leur échéance s'en chargera.", flush=True)
 
 
 async def cancel_others():
@@ -768,3 +808,4 @@ async def main(options):
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):  # Ctrl+C avant même d'écouter
         asyncio.run(main(read_options()))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # un second Ctrl+C ne gâche pas la fin

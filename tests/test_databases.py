@@ -202,6 +202,15 @@ def test_stale_pid_file(place: Place):
     assert code == 0, output
 
 
+def test_folder_that_cannot_be_written(place: Place):
+    """Sans endroit où garder les données : une phrase, et rien ne reste démarré."""
+    (place.folder / ".data").touch()  # un fichier là où il faudrait un dossier
+    code, output = place.finish("python", "-c", "pass")
+    assert code == 1
+    assert "Impossible d'écrire dans" in output and "Traceback" not in output
+    assert place.is_empty()
+
+
 # --- Des ports déjà pris -------------------------------------------------------------------------
 
 

@@ -247,7 +247,45 @@ async def test_restart_of_everything(room: Room, redis: Redis, collection: Colle
     assert (await arrive(room, "Lin", third)).messages == [*last[1:], "après"]
 
 
+async def test_messages_held_by_a_dead_copier(room: Room, redis: Redis):
+    """Des messages pris par un serveur mort, puis mille annonces : l'historique les a encore."""
+    entries = [redis.xadd("room", said(f"retenu {number}")) for number in range(3)]
+    redis.xgroup_create("room", "history", "0")
+    redis.xreadgroup("history", "mort", {"room": ">"})
+    news = {"kind": "enter", "pseudo": "Passant", "author": AUTHOR, "previous": ""}
+    with redis.pipeline() as pipeline:
+        for _ in range(1000):
+            pipeline.xadd("room", news)
+        pipeline.execute()
+    room.start(II_3)
+    ada = await arrive(room, "Ada")
+    assert ada.messages == [f"retenu {number}" for number in range(len(entries))]
+
+
 # --- Sans MongoDB ----------------------------------------------------------------------------
+
+
+async def test_redis_refuses_the_acknowledgement(redis_url: str, private_mongo: Private):
+    """Un lot en attente de MongoDB, puis Redis qui refuse d'écrire : le serveur tient."""
+    async with Room(redis_url, f"{private_mongo.url}/tp7") as room:
+        room.may_complain = True
+        server = room.start(II_3)
+        ada, bob = await room.gather("Ada", "Bob")
+        private_mongo.stop()
+        await ada.say("retenu")
+        await asyncio.to_thread(server.wait_line, "MongoDB ne répond pas", 20)
+        with Redis.from_url(redis_url) as redis:
+            redis.config_set("min-replicas-to-write", 1)
+            try:
+                private_mongo.start()
+                await asyncio.to_thread(server.wait_line, "MongoDB est de retour", 20)
+                await ada.say("refusé")
+                await ada.see("^Erreur : ")
+            finally:
+                redis.config_set("min-replicas-to-write", 0)
+        await ada.say("passé")
+        await bob.hear("passé")
+        assert server.alive
 
 
 async def test_mongo_away(redis_url: str, private_mongo: Private):

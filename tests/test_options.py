@@ -125,6 +125,15 @@ def test_precedence(script: str, databases: dict[str, str], tmp_path: Path):
         assert target("-a", f"{prefix}2", env=None, file=file) == (f"{prefix}2", "8888")
 
 
+@pytest.mark.parametrize("script", CLIENTS)
+@pytest.mark.parametrize("address", ["ws://127.0.0.1:8888", "127.0.0.1:8888", "[::1]", "http://x"])
+def test_not_a_host(script: str, address: str):
+    """Une adresse mal écrite après `-a` donne une phrase, sans traceback."""
+    result = run(script, "-a", address)
+    assert result.code == 1 and "Traceback" not in result.errors, result
+    assert "Pas de serveur WebSocket à " in result.errors, result
+
+
 @each_server
 def test_default_address(script: str, databases: dict[str, str]):
     """Sans rien dire d'autre, un serveur n'écoute que cette machine, même si HOST est là."""
@@ -405,6 +414,35 @@ async def talk_until_closed(chatter: Chatter) -> None:
         for number in count():
             await chatter.say(f"message {number}")
             await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("script", [I_3, II_2, II_3])
+def test_second_ctrl_c(script: str, databases: dict[str, str]):
+    """Un second Ctrl+C, à quelque moment que ce soit de la fin, n'y change rien."""
+    for pause in 0.01, 0.03, 0.06, 0.1:
+        server = Server(script, **databases)
+        try:
+            server.send_signal(signal.SIGINT)
+            for _ in range(4):
+                time.sleep(pause)
+                if server.alive:
+                    server.send_signal(signal.SIGINT)
+            assert server.wait() == 0
+        finally:
+            server.kill()
+        check_nothing_but_the_address(server)
+
+
+@pytest.mark.parametrize("script", [II_2, II_3])
+def test_stopped_with_a_half_open_connection(script: str, databases: dict[str, str]):
+    """Une connexion qui n'a rien dit n'est pas une session : en partant, on n'en parle pas."""
+    server = Server(script, **databases)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port)):
+            assert server.stop(timeout=15) == 0
+    finally:
+        server.kill()
+    check_nothing_but_the_address(server)
 
 
 @pytest.mark.parametrize("script", [I_3, II_2, II_3])

@@ -2,11 +2,13 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from packaging.requirements import Requirement
@@ -103,6 +105,20 @@ def test_make_without_python(tmp_path: Path):
     assert "sudo dnf install python3.12" in result.stdout
     assert "sudo apt install python3 python3-venv" in result.stdout
     assert not (tmp_path / ".venv").exists()
+
+
+@needs_make
+def test_chat_in_a_folder_with_a_space(tmp_path: Path):
+    """`make chat` montre des lignes que l'on peut copier, même depuis « tp 7 »."""
+    folder = tmp_path / "tp 7"
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    shown = make("-n", "-o", "install", "chat", folder=folder).stdout
+    command = re.search(r'echo "  (\S.*ws_i_3_client.py.*)"', shown)[1]
+    python, script, *_ = shlex.split(command)
+    assert Path(script) == folder / "ws_i_3_client.py" and Path(python).is_relative_to(folder)
+    page = re.search(r"file://(\S+)\?", shown)[1]
+    assert unquote(page) == str(folder / "ws_i_3_client.html")
 
 
 @needs_make

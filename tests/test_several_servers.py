@@ -5,12 +5,15 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from redis import Redis
-from support.chat import Chatter
+from support.chat import Chatter, settle
+from support.faults import proxy_for
 from support.processes import PATIENCE, Server, wait_for
 from support.room import II_2, II_3, Room, forget
+from support.storage import Private
 
 each_server = pytest.mark.parametrize("script", [II_2, II_3])
 each_pair = pytest.mark.parametrize(
@@ -320,6 +323,92 @@ async def test_redis_refuses_to_write(room: Room, redis: Redis, script: str):
     await ada.say("passé")
     await bob.hear("passé")
     assert bob.messages == ["passé"]
+
+
+# --- Des retours pendant une panne de Redis --------------------------------------------------
+
+
+@each_server
+async def test_return_heard_twice(room: Room, redis: Redis, redis_url: str, script: str):
+    """La réponse de Redis à un retour se perd, et redis-py le renvoie : il ne reprend pas la
+    session à qui est revenu ailleurs entre-temps."""
+    async with proxy_for(redis_url) as link:
+        env = {"REDIS_URL": link.in_front_of(redis_url)}
+        first = await asyncio.to_thread(room.start, script, **env)
+        second = room.start(script)
+        ada = await room.join("Ada", second)
+        link.trap = b"HSETNX", partial(link.swallow, answers_only=True)  # ENTER seul en a un
+        lost = await room.open(f"ID|{ada.session}", first)
+        owner = partial(redis.hget, f"session:{ada.session}", "owner")
+        before = owner()
+        await asyncio.to_thread(wait_for, lambda: owner() != before, "le retour n'a pas eu lieu")
+        await lost.cut()
+        link.flow()
+        back = await room.come_back(ada.session, second)
+        mine, heard = owner(), entered(redis)
+        await asyncio.to_thread(
+            wait_for, lambda: entered(redis) > heard, "redis-py n'a pas insisté"
+        )
+        assert owner() == mine
+        await back.say("toujours là")
+        await settle(await room.join("Bob", second), back)
+        assert back.websocket.close_code is None
+
+
+def entered(redis: Redis) -> int:
+    """Combien de fois Redis a demandé à qui est un pseudo : une par ENTER, et une avant lui."""
+    return redis.info("commandstats")["cmdstat_hget"]["calls"]
+
+
+@each_server
+async def test_return_cut_during_an_outage(redis_url: str, private_redis: Private, script: str):
+    """Coupés pendant qu'ils reviennent dans un Redis figé, tous gardent leur second retour."""
+    async with Room(private_redis.url, "mongodb://127.0.0.1:1") as room:
+        room.may_complain = True
+        first, second = room.start(script), room.start(script)
+        people = [await room.join(f"P{number}", first) for number in range(12)]
+        private_redis.freeze()
+        for one in people:
+            lost = await room.open(f"ID|{one.session}", first)
+            await asyncio.sleep(0)
+            await lost.cut()
+        again = [await room.open(f"ID|{one.session}", second) for one in people]
+        await asyncio.sleep(0.2)
+        private_redis.thaw()
+        for one in again:
+            await one.see("^Welcome back ")
+        witness = await room.join("Témoin", first)
+        for number, one in enumerate(again):
+            await one.say(f"{number} est là")
+            await witness.hear(f"{number} est là")
+        assert [one.websocket.close_code for one in again] == [None] * 12
+
+
+@each_server
+async def test_session_lost_by_redis(room: Room, redis: Redis, script: str):
+    """Une session que Redis a effacée : 1012, et non 4001, puis le pseudo est libre aussitôt."""
+    server = room.start(script)
+    ada, bob = await room.gather("Ada", "Bob")
+    redis.delete(f"session:{ada.session}")
+    await ada.say("perdu")
+    assert await ada.closed() == 1012
+    assert any(line.startswith("Erreur : ") for line in ada.lines)
+    again = await room.join("Ada", server)
+    await again.say("me revoilà")
+    await bob.hear("me revoilà")
+    assert redis.hgetall("pseudos").keys() == {"ada", "bob"}
+
+
+async def test_ghost_older_than_its_session(room: Room, redis: Redis):
+    """Tué, et relancé après l'expiration de ses sessions : rien d'elles ne reste dans Redis."""
+    server = room.start(II_2)
+    ada = await room.join("Ada")
+    server.kill()
+    redis.delete(f"session:{ada.session}")  # comme son expiration, une heure après
+    redis.zadd("online", {f"session:{ada.session}": 1})
+    room.start(II_2)
+    await asyncio.to_thread(wait_for, lambda: not redis.exists("online"), "toujours là", 20)
+    assert redis.hgetall("pseudos") == {}
 
 
 # --- Un serveur meurt ------------------------------------------------------------------------

@@ -284,11 +284,11 @@ class Proxy:
 
     `cut()` coupe net. `swallow()` avale tout sans rien fermer, comme un NAT qui a oublié, ou
     seulement les réponses. `refuse()` coupe, et n'accepte plus personne. `flow()` laisse passer
-    les connexions neuves ; celles qui ont été avalées restent muettes pour toujours. Avec
-    `trap`, des octets, le relais refuse tout dès qu'une demande les contient.
+    les connexions neuves ; celles qui ont été avalées restent muettes pour toujours. `trap` : des
+    octets, et ce que le relais fait dès qu'une demande les contient, une seule fois.
     """
 
-    trap: bytes | None = None
+    trap: tuple[bytes, Callable[[], None]] | None = None
     refusing = False
 
     def __init__(self, host: str, port: int):
@@ -350,9 +350,10 @@ class Proxy:
     async def _pass(self, reader, writer) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                if self.trap and writer in self._asking and self.trap in data:
-                    self.refuse()
-                elif writer in self._mute:
+                if self.trap and writer in self._asking and self.trap[0] in data:
+                    (_, spring), self.trap = self.trap, None
+                    spring()
+                if writer in self._mute:
                     self.swallowed += len(data)
                 else:
                     writer.write(data)

@@ -374,7 +374,7 @@ async def redis_away(scene, links, n):
     l'heure, pour savoir de qui il n'y en a plus.
     """
     for link in links:
-        link.trap = b"$4\r\nTIME\r\n"
+        link.trap = b"$4\r\nTIME\r\n", link.refuse
 
     async def trapped() -> bool:
         return all(link.refusing for link in links)
