@@ -19,6 +19,7 @@ ARGUMENTS = (
     [NICKNAME],
     ["-a", HOST, "-p", PORT],
     ["--host", HOST, "--port", PORT],
+    [f"--host={HOST}", f"--port={PORT}"],
 )
 # Le sens d'un argument d'après son nom : « hostname » est une adresse avant d'être un nom.
 MEANINGS = (

@@ -1,7 +1,7 @@
 """Étapes I.1 et I.2 : un serveur et ses clients, pour un premier échange."""
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -20,18 +20,39 @@ HELLO = r"hello\s+client\s*!\s*received\s*:?[\s\\\"'«“‘]*{}"  # en JSON, \"
 async def server(student: Student) -> dict[str, Verdict]:
     """Le serveur de I.1 : un message, puis un autre client, puis une coupure et un autre."""
     served = await student.launcher.server("i1.server", Ports())
-    verdicts = await _exchange(student, served, binary=False)
-    if verdicts.get("i1.server.reply") and verdicts["i1.server.reply"].state == "failed":
+    verdicts = await _exchange(student, served, str)
+    for remark, form in (("binary_only", str.encode), ("own_form", None)):
+        if "i1.server.reply" not in verdicts or verdicts["i1.server.reply"].state == "passed":
+            break
+        if form is None and not (form := await _own_form(student)):
+            break
         other = await student.launcher.server("i1.server", Ports())
-        again = await _exchange(student, other, binary=True)
-        if again["i1.server.reply"].state == "passed":
-            again["i1.server.reply"].remarks.append(("binary_only", {}))
+        again = await _exchange(student, other, form)
+        if "i1.server.reply" in again and again["i1.server.reply"].state == "passed":
+            again["i1.server.reply"].remarks.append((remark, {}))
             verdicts, served = again, other
     student.notice(verdicts, "i1.server", served.program)
     return verdicts
 
 
-async def _exchange(student: Student, served: Served, binary: bool) -> dict[str, Verdict]:
+# Ce qui fait d'un texte un message.
+Form = Callable[[str], Frame]
+
+
+async def _own_form(student: Student) -> Form | None:
+    """La forme des messages d'un client du même rendu, s'ils ne sont pas que le texte tapé."""
+    for role in ("i1.client", "i2.client.js", "i2.client.html"):
+        if role in student.hand_in.scripts:
+            try:
+                sent = (await _client(student, "i1.client", role)).sent
+            except CouldNotRun:
+                continue
+            if sent and text_of(sent[0]).strip() != sent[1]:
+                return lambda text, model=sent: respell(model[0], {model[1]: text}, {})
+    return None
+
+
+async def _exchange(student: Student, served: Served, form: Form) -> dict[str, Verdict]:
     if not served.url:
         return {"i1.server.starts": failed("no_listen", output=tail(served.program))}
     link, error = await first_link(served)
@@ -41,7 +62,7 @@ async def _exchange(student: Student, served: Served, binary: bool) -> dict[str,
     verdicts = {"i1.server.starts": passed()}
     await link.settle(0.3, 1)
     first, second = word(4), word(4)
-    answers = await _ask(link, first, binary)
+    answers = await _ask(link, first, form)
     verdicts["i1.server.reply"] = (
         passed() if answers else failed("no_answer", message=first, output=tail(served.program))
     )
@@ -51,9 +72,9 @@ async def _exchange(student: Student, served: Served, binary: bool) -> dict[str,
         verdicts["i1.server.echo"] = passed() if echoed else failed("answered", answer=got)
         hello = re.search(HELLO.format(first), got, re.I)
         verdicts["i1.server.hello"] = passed() if hello else failed("answered", answer=got)
-        if not await _ask(link, second, binary, 1):
+        if not await _ask(link, second, form, 1):
             verdicts["i1.server.reply"].remarks.append(("one_message", {}))
-    verdicts["i1.server.next"] = await _next(served, link, binary)
+    verdicts["i1.server.next"] = await _next(served, link, form)
     return verdicts
 
 
@@ -68,16 +89,16 @@ async def first_link(served: Served) -> tuple[Link | None, str]:
     return None, error
 
 
-async def _ask(link: Link, text: str, binary: bool, seconds: float = ANSWER) -> list[Frame]:
+async def _ask(link: Link, text: str, form: Form, seconds: float = ANSWER) -> list[Frame]:
     """Envoie un texte et rend ce qui est venu en réponse."""
     mark = len(link.frames)
-    await link.send(text.encode() if binary else text)
+    await link.send(form(text))
     if await until(lambda: link.after(mark) or link.closed, seconds):
         await link.wait(text, 0.3, mark)
     return link.after(mark)
 
 
-async def _next(served: Served, link: Link, binary: bool) -> Verdict:
+async def _next(served: Served, link: Link, form: Form) -> Verdict:
     """Le client s'en va poliment, un autre est servi ; coupé net, un autre l'est encore."""
     for leave, how in ((Link.close, "next_closed"), (Link.cut, "next_cut")):
         await leave(link)
@@ -86,7 +107,7 @@ async def _next(served: Served, link: Link, binary: bool) -> Verdict:
         except REFUSED as error:
             return failed(how, error=str(error), output=tail(served.program))
         await link.settle(0.1, 0.5)
-        if not await _ask(link, word(4), binary):
+        if not await _ask(link, word(4), form):
             return failed(how, error="", output=tail(served.program))
     await link.close()
     return passed()

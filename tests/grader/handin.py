@@ -33,13 +33,14 @@ ROLES = {
 }
 SUFFIXES = {".py": ".py", ".js": ".js", ".mjs": ".js", ".cjs": ".js", ".html": ".html",
             ".htm": ".html"}  # fmt: skip
-SKIPPED = NOT_COPIED | {"node_modules", "tests", "rendus", "bench"}
+SKIPPED = NOT_COPIED | {"node_modules", "tests", "rendus", "bench", "__MACOSX"}
 STEP = re.compile(
-    r"(?<![a-z0-9])(i{1,2})[\W_]*([1-3])(?![0-9])|ws[\W_]*([12])[\W_]+([1-3])(?![0-9])"
+    r"(?<![a-z0-9])(?:ws)?(i{1,2})[\W_]*([1-3])(?![0-9])|ws[\W_]*([12])[\W_]+([1-3])(?![0-9])"
 )
 # La même chose éparpillée : « I - Websockets/3. Chatroom », « Partie 2/etape 2 ».
 PART = re.compile(r"partie\W*([12])|(?<![a-z0-9])(i{1,2})(?![a-z0-9])")
 NUMBER = re.compile(r"(?<![0-9])([1-3])(?![0-9])")
+LEFT_OUT = re.compile(r"pseudo|Hello\||echo\.websocket|(?:^|/)(?:old|brouillon|test)", re.I)
 LOADS = re.compile(r"""<script[^>]*\ssrc\s*=\s*["']?([^"'>\s?#]+)""", re.I)
 SERVER, CLIENT = re.compile(r"serv(?:er|eur|e?r)|srv"), re.compile(r"client|clt|page|index")
 
@@ -85,20 +86,23 @@ class HandIn:
     def __post_init__(self):
         self.folder = self.folder.resolve()
         self.scripts = {}
-        for path in sorted(self._files(), key=self._rank):
+        for path in sorted(self.files(), key=self._rank):
             role = role_of(path)
             for wanted, key in ROLES.items():
                 if role == key:
                     self.scripts.setdefault(wanted, path)
+        if not {"i2.client.js", "i2.client.html"} & self.scripts.keys():
+            self.scripts |= self._unnamed_client()
         for role in ("i2.client", "i3.client"):
-            if page := self._page_of(self.scripts.get(f"{role}.js")):
-                self.scripts.setdefault(f"{role}.html", page)
+            page = self._page_of(self.scripts.get(f"{role}.js"))
+            if page and not self._is_exact(self.scripts.get(f"{role}.html", page)):
+                self.scripts[f"{role}.html"] = page
 
     @property
     def name(self) -> str:
         return self.folder.name or str(self.folder)
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
         found = []
         for base, folders, names in os.walk(self.folder):
             folders[:] = [f for f in folders if f not in SKIPPED and not f.startswith(".")]
@@ -109,7 +113,7 @@ class HandIn:
 
     def _page_of(self, script: Path | None) -> Path | None:
         """La page qui charge ce script, quel que soit son nom."""
-        for page in self._files() if script else ():
+        for page in self.files() if script else ():
             if SUFFIXES.get(page.suffix.lower()) == ".html":
                 loaded = LOADS.findall(Code(self.folder / page).text)
                 if any((self.folder / page.parent / one).resolve() == self.folder / script
@@ -117,10 +121,28 @@ class HandIn:
                     return page
         return None
 
+    def _unnamed_client(self) -> dict[str, Path]:
+        """Le client de I.2 dont rien ne dit l'étape : le seul script de page, ou de Node, qui ouvre
+        un WebSocket sans parler de pseudo.
+        """
+        taken = set(self.scripts.values())
+        for path in sorted(self.files(), key=self._rank):
+            suffix, text = SUFFIXES.get(path.suffix.lower()), Code(self.folder / path).text
+            wanted = suffix in (".js", ".html") and path not in taken
+            if wanted and "WebSocket" in text and not LEFT_OUT.search(f"{path} {text}"):
+                return {f"i2.client{suffix}": path}
+        return {}
+
+    def _is_exact(self, path: Path) -> bool:
+        """Vrai si ce fichier a le nom de l'énoncé."""
+        return bool(re.fullmatch(r"ws_(i|ii)_[123]_(server|client)", path.stem.lower()))
+
     def _rank(self, path: Path) -> tuple:
-        """Le nom exact de l'énoncé d'abord, puis le plus près de la racine, puis le plus court."""
-        exact = re.fullmatch(r"ws_(i|ii)_[123]_(server|client)", path.stem.lower()) is None
-        return exact, len(path.parts), len(path.name), str(path)
+        """Le nom exact de l'énoncé d'abord, puis le programme d'un dossier, puis le plus près de la
+        racine, puis le plus court.
+        """
+        main = path.stem.lower() in ("__main__", "main")
+        return not self._is_exact(path), not main, len(path.parts), len(path.name), str(path)
 
     def code(self, role: str) -> "Code | None":
         path = self.scripts.get(role)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.arguments import (
@@ -17,13 +17,16 @@ from grader.arguments import (
     in_usage,
     named_in_code,
     required,
+    value_of,
 )
 from grader.handin import Code, HandIn, python_for
+from grader.instructions import Recipe, as_package, written
 from grader.sandbox import Program, Scratch, until
 
 GUEST = Path(__file__).parent / "guest"
 ROOT = Path(__file__).resolve().parents[2]
 START = 10  # secondes pour qu'un serveur écoute
+QUESTIONS = 5  # un serveur qui en pose davantage avant d'écouter n'est plus suivi
 READS_ARGUMENTS = re.compile(r"argv|argparse|optparse|click|typer|minimist|yargs|commander")
 WANTS_ARGUMENTS = re.compile(r"usage|IndexError: list index out of range|argument", re.I)
 NO_DISPLAY = re.compile(
@@ -42,15 +45,6 @@ class CouldNotRun(Exception):
     def __init__(self, key: str, **params: str):
         super().__init__(key)
         self.key, self.params = key, params
-
-
-@dataclass
-class Recipe:
-    """Comment lancer un script : appris la première fois, réutilisé ensuite."""
-
-    arguments: list[str] = field(default_factory=list)
-    above: int = 0  # lancé d'autant de dossiers au-dessus du sien
-    without: tuple[str, ...] = ()
 
 
 @dataclass
@@ -124,6 +118,10 @@ class Launcher:
         if python != sys.executable:  # les paquets de ce Python-ci, en Python pur, lui suffisent
             places.append(sysconfig.get_path("purelib"))
             self.remarks[role] = [("newer_python_used", {"python": Path(python).name})]
+        recipe = self.recipes[role]
+        if recipe.module:
+            own = self.hand_in.scripts[role].with_suffix("").parts[-recipe.above - 1 :]
+            return [python, "-m", ".".join(own)], {"PYTHONPATH": ":".join(places)}
         return [python, str(script)], {"PYTHONPATH": ":".join(places)}
 
     def _node(self, role: str, script: Path, scratch: Scratch) -> tuple[list[str], dict[str, str]]:
@@ -150,7 +148,11 @@ class Launcher:
 
         async def launch() -> Program:
             program = await self.run(role, ports)
-            await until(lambda: program.noted("listen") or not program.alive, START)
+            for _ in range(QUESTIONS):
+                await until(lambda: settled(program), START)
+                if program.noted("listen") or not program.alive or not settled(program):
+                    break
+                await program.tell(address(program.question))
             return program
 
         first = await launch()
@@ -165,10 +167,12 @@ class Launcher:
     ) -> Program:
         """Essaie les autres façons de lancer un script qui a mal fini, et garde celle qui marche.
 
-        D'abord d'un autre dossier ; puis, de celui où sa plainte a changé, avec des arguments. Si
-        rien ne marche, rend le premier essai, ou lève CouldNotRun s'il manque quelque chose ici.
+        D'abord comme le rendu le dit ; puis d'un autre dossier ; puis, de celui où sa plainte a
+        changé, avec des arguments. Si rien ne marche, rend le premier essai, ou lève CouldNotRun
+        s'il manque quelque chose ici.
         """
         usual, program, above = self.recipes[role], first, 0
+        script = self.hand_in.scripts[role]
         if works(first) or first.alive:
             return first
 
@@ -177,7 +181,13 @@ class Launcher:
             self.recipes[role] = recipe
             return await launch()
 
-        for level in range(1, len(self.hand_in.scripts[role].parts)):
+        for recipe in written(self.hand_in, script) + as_package(
+            self.hand_in, script, first.output
+        ):
+            program = await attempt(replace(recipe, without=usual.without))
+            if works(program):
+                return program
+        for level in range(1, len(script.parts)):
             program = await attempt(replace(usual, above=level))
             if works(program):
                 return program
@@ -287,6 +297,18 @@ class Served:
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2] or 0)
+
+
+def settled(program: Program) -> bool:
+    """Vrai quand un serveur écoute, finit, ou pose une question au clavier."""
+    return bool(
+        program.noted("listen") or not program.alive or program.question.endswith((":", "?", ">"))
+    )
+
+
+def address(question: str) -> str:
+    """La réponse d'un enseignant à un serveur qui demande où écouter."""
+    return value_of(question.splitlines()[-1]) or ""
 
 
 def complaint(program: Program) -> str:
