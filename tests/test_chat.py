@@ -659,3 +659,17 @@ async def test_return_is_for_a_while(empty_room: Room):
     await asyncio.sleep(1.2)  # pas au hasard : c'est la durée promise, et un peu plus
     back = await empty_room.open(f"ID|{bob.session}")
     assert await back.closed() == 4002
+
+
+async def test_session_forgotten_while_still_connected(empty_room: Room):
+    """Sur I.3, un client sourd dont la session, reprise puis quittée, est déjà oubliée : il s'en va
+    sans trace d'erreur."""
+    empty_room.start(I_3, SESSION_TTL="1")
+    deaf, witness = await empty_room.gather("Sourd", "Témoin")
+    deaf.websocket.transport.pause_reading()
+    again = await empty_room.come_back(deaf.session)
+    await again.leave()
+    await witness.see("Sourd a quitté")
+    await asyncio.sleep(1.2)  # pas au hasard : la durée promise, et un peu plus
+    deaf.websocket.transport.resume_reading()
+    assert await deaf.closed() == 4001

@@ -1,0 +1,2 @@
+def fabriquer_reponse(msg: str) -> str:
+    return 'Hello client ! Received "{}"'.format(msg)
