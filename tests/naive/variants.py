@@ -42,9 +42,7 @@ ROOM_FIRST = Variant(
             "                    position = websocket.server.position"
         ),
         'messages.find({"order": {"$lte": order(position)}})': "messages.find({})",
-        'redis.xrevrange("room", position, limit, count=1000)': (
-            'redis.xrevrange("room", "+", limit, count=1000)'
-        ),
+        "last_said(redis, position, limit)": 'last_said(redis, "+", limit)',
     },
 )
 
