@@ -225,16 +225,17 @@ async def relay(websocket, tasks, session):
 
 
 def here():
-    """Parcourt les connexions acceptées, sauf celles qui se ferment ou viennent d'être coupées."""
+    """Parcourt les connexions acceptées, sauf celles dont la coupure vient d'arriver."""
     present = (client["websocket"] for client in clients.values() if client["websocket"])
-    return (c for c in present if c.state is State.OPEN and not c.transport.is_closing())
+    return (connection for connection in present if not connection.transport.is_closing())
 
 
 def pass_on(kind, pseudo, author, tasks, text=""):
     """Passe ce qui arrive dans la salle à chaque connexion, sauf à son auteur."""
     broadcast((c for c in here() if c is not author), line(kind, pseudo, text))
     for connection in here():
-        if connection.transport.get_write_buffer_size() > MAX_UNREAD:
+        unread = connection.transport.get_write_buffer_size()
+        if unread > MAX_UNREAD and connection.state is State.OPEN:  # sinon, on la ferme déjà
             tasks.create_task(dismiss(connection, 1013, "tu lis trop lentement"))
 
 

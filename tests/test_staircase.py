@@ -34,7 +34,7 @@ LONGEST_FUNCTION = 40  # lignes : un écran
 STEPS = {
     (I_1, I_3): (350, {"main", "read_options", "until_stopped"}),
     (I_3, II_2): (
-        488,
+        490,
         {
             "enter",
             "say",
