@@ -47,6 +47,7 @@ def _readmes(hand_in: HandIn) -> list[str]:
 
 def _arguments(rest: str) -> list[str]:
     """Les arguments d'une ligne de commande, où ce qui est à remplir est rempli."""
+    rest = rest.rstrip(" \"'»).,")  # la fin d'une phrase ou d'une docstring
     filled = PLACEHOLDER.sub(lambda m: shlex.quote(value_of(m[0]) or NICKNAME), rest)
     try:
         return [word for word in shlex.split(filled) if word not in ("...", "…", "$")]
