@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from grader.arguments import NICKNAME, SPOKEN, counted_in_code, in_usage, value_of
+from grader.dialect import CHOICES
 from grader.handin import HandIn
 from grader.instructions import Recipe, as_package, written
 
@@ -61,6 +62,23 @@ def test_usage(output: str, arguments: list[str]):
 def test_count(code: str, count: int):
     """Le nombre d'arguments que le code exige."""
     assert len(counted_in_code(ast.parse(code))) == count
+
+
+@pytest.mark.parametrize(
+    ("question", "choice"),
+    [
+        ("Couleur (rouge/vert/bleu) ?", "rouge"),
+        ("Couleur (1 rouge, 2 vert, 3 bleu) :", "1"),
+        ("Couleur (1=rouge, 2=vert) :", "1"),
+        ("Salon [1-4] :", "1"),
+        ("Port [8766] :", None),
+        ("Message (3 à 12 lettres) :", None),
+    ],
+)
+def test_choices(question: str, choice: str | None):
+    """Une question qui montre ses choix reçoit le premier."""
+    found = CHOICES.search(question)
+    assert (next(filter(None, found.groups())) if found else None) == choice
 
 
 @pytest.fixture

@@ -145,7 +145,8 @@ async def drive(
     if best is None:
         best = await attempt(known()[0])
     # Quand le client du rendu, dans son dialecte puis en vrai, n'y arrive pas non plus, c'est sûr.
-    best.certain = bool(sure or (lesson and lesson.spoke))
+    learnt = any(dialect.source == "client" for dialect in sure)
+    best.certain = learnt or bool(lesson and lesson.spoke)
     student.drives[step] = best.how if best.certain else "none"
     return best
 

@@ -31,7 +31,12 @@ HOST = re.compile(r"adresse|address|\bhost\b|\bhôte\b|\bip\b|\bserveur\b|\bserv
 SECRET = re.compile(r"mot de passe|password", re.I)
 NAME = re.compile(r"pseudo|\bnom\b|\bname\b|nickname|username|login|qui es|appel", re.I)
 MENU = re.compile(r"^\s*1\s*[.):-]", re.M)
-CHOICES = re.compile(r"[(\[](\w+)(?: ?[/,|] ?\w+)+[)\]]")  # « (rouge/vert/bleu) »
+# « (rouge/vert/bleu) », « (1 rouge, 2 vert) », « [1-4] » : le premier choix.
+CHOICES = re.compile(
+    r"[(\[](?:(\w+)(?: ?[/,|] ?\w+)+"
+    r"|(\d+)[ =:.)-]+[^\W\d]\w+(?:[ ,;/|]+\d+[ =:.)-]+[^\W\d]\w+)+"
+    r"|(\d+) ?(?:-|à|\.\.) ?\d+)[)\]]"
+)
 
 
 def word(syllables: int = 3) -> str:
@@ -220,8 +225,10 @@ def choose(asked: str, pseudo: str, mock: Mock, typed: list[str], texts: list[st
         return "secret"
     if MENU.search("\n".join(lines[-6:])) and "1" not in typed:
         return "1"
-    if (choice := CHOICES.search(question)) and choice[1] not in typed:
-        return choice[1]
+    if not NAME.search(question) and (found := CHOICES.search(question)):
+        choice = next(filter(None, found.groups()))
+        if choice not in typed:
+            return choice
     if pseudo not in typed and not mock.heard(pseudo):  # il l'a pu recevoir en argument
         return pseudo
     if NAME.search(question) and not mock.heard(pseudo) and typed.count(pseudo) < 2:
