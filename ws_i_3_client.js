@@ -199,7 +199,7 @@ function speak(event) {
 function start() {
   const wanted = new URLSearchParams(location.search || location.hash.slice(1));
   const given = wanted.get("address") || "127.0.0.1";
-  const host = given.includes(":") ? `[${given}]` : given; // une adresse IPv6
+  const host = /^[^[].*:/.test(given) ? `[${given}]` : given; // une adresse IPv6 sans crochets
   $("address").value = given.includes("://") ? given : `ws://${host}:${wanted.get("port") || 8888}`;
   $("arrival").addEventListener("submit", join);
   $("composer").addEventListener("submit", speak);

@@ -654,6 +654,7 @@ def test_a_pseudo_keeps_its_colour(fake, profile):
         ({"port": 8889}, "", "ws://127.0.0.1:8889"),
         ({"address": "10.1.1.5", "port": 8889}, "", "ws://10.1.1.5:8889"),
         ({"address": "::1", "port": 8889}, "", "ws://[::1]:8889"),
+        ({"address": "[::1]", "port": 8889}, "", "ws://[::1]:8889"),
         ({"address": "wss://chat.example/salle"}, "", "wss://chat.example/salle"),
         ({}, "port=8889", "ws://127.0.0.1:8889"),
     ],
