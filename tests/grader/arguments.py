@@ -29,8 +29,6 @@ MEANINGS = (
     (re.compile(r"pseudo|nick|nom|name|user|login|qui", re.I), NICKNAME),
     (re.compile(r"mess|msg|text|phrase", re.I), SPOKEN),
 )
-
-
 DATABASES = {"redis": "6379", "mongo": "27017"}
 TOGETHER = re.compile(r":\W*port", re.I)  # « ip:port », « ip[:port] »
 
@@ -38,8 +36,7 @@ TOGETHER = re.compile(r":\W*port", re.I)  # « ip:port », « ip[:port] »
 def value_of(name: str) -> str | None:
     """Ce qu'il faut donner à l'argument de ce nom, ou None si ce nom ne dit rien."""
     meant = next((value for meaning, value in MEANINGS if meaning.search(name)), None)
-    ports = (port for database, port in DATABASES.items() if database in name.lower())
-    port = next(ports, None)
+    port = next((DATABASES[base] for base in DATABASES if base in name.lower()), None)
     if TOGETHER.search(name):
         return f"{HOST}:{port or PORT}"
     if port:

@@ -245,7 +245,7 @@ def _dialect(mock: Mock, pseudo: str, spoken: list[str], role: str) -> Dialect |
     if not firsts or not seconds:
         return None
     template = visit.frames[firsts[0]]
-    if _shape(respell(template, {one: two}, {})) != _shape(visit.frames[seconds[0]]):
+    if shape(respell(template, {one: two}, {})) != shape(visit.frames[seconds[0]]):
         return None
     return Dialect(
         hello=visit.frames[: firsts[0]],
@@ -260,7 +260,7 @@ def _dialect(mock: Mock, pseudo: str, spoken: list[str], role: str) -> Dialect |
     )
 
 
-def _shape(frame: Frame) -> str:
+def shape(frame: Frame) -> str:
     """Le message sans ce qui change d'une fois à l'autre : chiffres et identifiants."""
     text = frame.decode("latin-1") if isinstance(frame, bytes) else frame
     text = unwrap(text) or text

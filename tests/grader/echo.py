@@ -3,14 +3,14 @@
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from grader.arguments import SPOKEN
 from grader.dialect import choose, respell, word
 from grader.launch import CouldNotRun, Ports, Served
 from grader.sandbox import until
 from grader.student import Student, tail
-from grader.verdict import Verdict, failed, passed
+from grader.verdict import FAILED, PASSED, Verdict, failed, passed
 from grader.wire import REFUSED, Frame, Link, Mock, Visit, mentions, text_of
 
 ANSWER = 3  # secondes pour une réponse
@@ -21,22 +21,44 @@ async def server(student: Student) -> dict[str, Verdict]:
     """Le serveur de I.1 : un message, puis un autre client, puis une coupure et un autre."""
     served = await student.launcher.server("i1.server", Ports())
     verdicts = await _exchange(student, served, str)
-    for remark, form in (("binary_only", str.encode), ("own_form", None)):
-        if "i1.server.reply" not in verdicts or verdicts["i1.server.reply"].state == "passed":
-            break
-        if form is None and not (form := await _own_form(student)):
-            break
-        other = await student.launcher.server("i1.server", Ports())
-        again = await _exchange(student, other, form)
-        if "i1.server.reply" in again and again["i1.server.reply"].state == "passed":
-            again["i1.server.reply"].remarks.append((remark, {}))
-            verdicts, served = again, other
+    for remark, find_form in (("binary_only", _bytes_form), ("own_form", _own_form)):
+        form = await find_form(student) if _reply(verdicts) == FAILED else None
+        if form:
+            other = await student.launcher.server("i1.server", Ports())
+            again = await _exchange(student, other, form)
+            if _reply(again) == PASSED:
+                again["i1.server.reply"].remarks.append((remark, {}))
+                verdicts, served = again, other
     student.notice(verdicts, "i1.server", served.program)
     return verdicts
 
 
+def _reply(verdicts: dict[str, Verdict]) -> str:
+    """L'issue de la réponse, "" si l'on n'en est pas arrivé là."""
+    return verdicts["i1.server.reply"].state if "i1.server.reply" in verdicts else ""
+
+
+class Model(NamedTuple):
+    """Un message, et le mot qui s'y trouve : un autre mot en fait un autre message."""
+
+    frame: Frame
+    text: str
+
+    @property
+    def is_plain(self) -> bool:
+        """Vrai si le message n'est que ce mot."""
+        return text_of(self.frame).strip() == self.text
+
+    def saying(self, text: str) -> Frame:
+        return respell(self.frame, {self.text: text}, {})
+
+
 # Ce qui fait d'un texte un message.
 Form = Callable[[str], Frame]
+
+
+async def _bytes_form(_: Student) -> Form:
+    return str.encode
 
 
 async def _own_form(student: Student) -> Form | None:
@@ -44,11 +66,11 @@ async def _own_form(student: Student) -> Form | None:
     for role in ("i1.client", "i2.client.js", "i2.client.html"):
         if role in student.hand_in.scripts:
             try:
-                sent = (await _client(student, "i1.client", role)).sent
+                _, sent = await _client(student, "i1.client", role)
             except CouldNotRun:
                 continue
-            if sent and text_of(sent[0]).strip() != sent[1]:
-                return lambda text, model=sent: respell(model[0], {model[1]: text}, {})
+            if sent and not sent.is_plain:
+                return sent.saying
     return None
 
 
@@ -133,18 +155,16 @@ async def client(student: Student, check: str, *roles: str) -> dict[str, Verdict
 
 async def _tries(student: Student, check: str, role: str) -> AsyncGenerator[dict[str, Verdict]]:
     """Les verdicts de ce client, face à des serveurs de moins en moins ordinaires."""
-    plain = await _client(student, check, role)
-    yield plain.verdicts
-    greeted = plain
-    if _score(plain.verdicts) == 1:  # connecté, il attend peut-être que le serveur parle
-        greeted = await _client(student, check, role, greeting=["Bienvenue !"])
-        yield greeted.verdicts
-    for model in await _models(student, greeted.sent):
-        yield (await _client(student, check, role, greeted.greeting, model)).verdicts
-
-
-# Un message, et le mot qui s'y trouve : respell() en fait d'autres.
-Model = tuple[Frame, str]
+    greeting: list[Frame] = []
+    verdicts, sent = await _client(student, check, role)
+    yield verdicts
+    if _score(verdicts) == 1:  # connecté, il attend peut-être que le serveur parle
+        greeting = ["Bienvenue !"]
+        verdicts, sent = await _client(student, check, role, greeting)
+        yield verdicts
+    for model in await _models(student, sent):
+        verdicts, _ = await _client(student, check, role, greeting, model)
+        yield verdicts
 
 
 async def _models(student: Student, sent: Model | None) -> list[Model]:
@@ -153,15 +173,13 @@ async def _models(student: Student, sent: Model | None) -> list[Model]:
     """
     if sent is None:
         return []
-    frame, text = sent
-    models = [] if text_of(frame).strip() == text else [sent]
-    if answer := await _own_answer(student, frame, text):
-        models.insert(0, (answer, text))
-    return models
+    answer = await _own_answer(student, sent)
+    models = [Model(answer, sent.text)] if answer else []
+    return models if sent.is_plain else [*models, sent]
 
 
-async def _own_answer(student: Student, frame: Frame, text: str) -> Frame | None:
-    """Ce que le serveur du même rendu répond à ce message, s'il y reprend ce mot."""
+async def _own_answer(student: Student, sent: Model) -> Frame | None:
+    """Ce que le serveur du même rendu répond à ce message, s'il y reprend son mot."""
     if "i1.server" not in student.hand_in.scripts:
         return None
     try:
@@ -171,20 +189,11 @@ async def _own_answer(student: Student, frame: Frame, text: str) -> Frame | None
     link, _ = await first_link(served)
     answer = None
     if link:
-        await link.send(frame)
-        answer = await link.wait(text, ANSWER)
+        await link.send(sent.frame)
+        answer = await link.wait(sent.text, ANSWER)
         await link.close()
     await student.launcher.end(served.program)
     return answer
-
-
-@dataclass
-class Told:
-    """Ce qu'un essai a montré d'un client : ses verdicts, et son message."""
-
-    verdicts: dict[str, Verdict]
-    greeting: list[str]
-    sent: Model | None
 
 
 def _score(verdicts: dict[str, Verdict]) -> int:
@@ -195,16 +204,19 @@ async def _client(
     student: Student,
     check: str,
     role: str,
-    greeting: Sequence[str] = (),
+    greeting: Sequence[Frame] = (),
     model: Model | None = None,
-) -> Told:
-    """Un essai. `model` : la réponse à imiter, au lieu de la phrase de l'énoncé."""
+) -> tuple[dict[str, Verdict], Model | None]:
+    """Un essai : ses verdicts, et le message où est parti ce que l'on a tapé.
+
+    `model` : la réponse à imiter, au lieu de la phrase de l'énoncé.
+    """
     reply = word(5)
 
     def answer(visit: Visit, frame: Frame) -> list[Frame]:
         said = next((text for text in (*typed, SPOKEN) if mentions(frame, text)), "")
         if model and said:
-            return [respell(model[0], {model[1]: f"{said} {reply}"}, {})]
+            return [model.saying(f"{said} {reply}")]
         text = f'Hello client ! Received "{text_of(frame)}" {reply}'
         return [text.encode() if isinstance(frame, bytes) else text]
 
@@ -212,9 +224,8 @@ async def _client(
     async with Mock(answer, list(greeting)) as mock:
         screen = await student.open(role, mock.port, pseudo=pseudo)
         screen.heard = mock.heard
-        typed += [SPOKEN] * (SPOKEN in student.launcher.arguments(role))
         await screen.quiet()
-        said = next(filter(mock.heard, typed), "")
+        said = SPOKEN if mock.heard(SPOKEN) else ""
         for _ in range(6):
             if said or (not screen.alive and not mock.visits):
                 break
@@ -243,5 +254,5 @@ async def _client(
     else:
         verdicts[f"{check}.prints"] = failed("not_shown", answer=reply, output=output)
     student.notice(verdicts, role, screen)
-    sent = next(((frame, said) for frame in mock.frames if said and mentions(frame, said)), None)
-    return Told(verdicts, list(greeting), sent)
+    frame = next((frame for frame in mock.frames if said and mentions(frame, said)), None)
+    return verdicts, Model(frame, said) if frame else None

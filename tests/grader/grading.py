@@ -64,8 +64,10 @@ class Grading:
         return found
 
     def _unfinished(self, check: Check) -> Verdict:
-        """Sans verdict : cette part s'est arrêtée à un échec, ou le correcteur a tort."""
+        """Sans verdict : cette part s'est arrêtée avant, ou le correcteur a tort."""
         for name, verdict in self._unit(check.unit).items():
+            if verdict.state == COULD_NOT_RUN:
+                return verdict
             if verdict.state == FAILED:
                 return not_reached("needs", sentence=self.table.checks[name])
         return could_not_run("grader_error", error=f"pas de verdict pour {check.id}")

@@ -86,7 +86,7 @@ class HandIn:
     def __post_init__(self):
         self.folder = self.folder.resolve()
         self.scripts = {}
-        for path in sorted(self.files(), key=self._rank):
+        for path in sorted(self.files, key=self._rank):
             role = role_of(path)
             for wanted, key in ROLES.items():
                 if role == key:
@@ -102,7 +102,9 @@ class HandIn:
     def name(self) -> str:
         return self.folder.name or str(self.folder)
 
+    @cached_property
     def files(self) -> list[Path]:
+        """Les fichiers du rendu, par leur chemin relatif ; un lien n'en est pas un."""
         found = []
         for base, folders, names in os.walk(self.folder):
             folders[:] = [f for f in folders if f not in SKIPPED and not f.startswith(".")]
@@ -113,7 +115,7 @@ class HandIn:
 
     def _page_of(self, script: Path | None) -> Path | None:
         """La page qui charge ce script, quel que soit son nom."""
-        for page in self.files() if script else ():
+        for page in self.files if script else ():
             if SUFFIXES.get(page.suffix.lower()) == ".html":
                 loaded = LOADS.findall(Code(self.folder / page).text)
                 if any((self.folder / page.parent / one).resolve() == self.folder / script
@@ -122,15 +124,16 @@ class HandIn:
         return None
 
     def _unnamed_client(self) -> dict[str, Path]:
-        """Le client de I.2 dont rien ne dit l'étape : le seul script de page, ou de Node, qui ouvre
-        un WebSocket sans parler de pseudo.
+        """Le client de I.2 dont rien ne dit l'étape : le premier script de page, ou de Node, qui
+        ouvre un WebSocket sans parler de pseudo.
         """
-        taken = set(self.scripts.values())
-        for path in sorted(self.files(), key=self._rank):
-            suffix, text = SUFFIXES.get(path.suffix.lower()), Code(self.folder / path).text
-            wanted = suffix in (".js", ".html") and path not in taken
-            if wanted and "WebSocket" in text and not LEFT_OUT.search(f"{path} {text}"):
-                return {f"i2.client{suffix}": path}
+        taken = self.scripts.values()
+        for path in sorted(self.files, key=self._rank):
+            suffix = SUFFIXES.get(path.suffix.lower())
+            if suffix in (".js", ".html") and path not in taken:
+                text = Code(self.folder / path).text
+                if "WebSocket" in text and not LEFT_OUT.search(f"{path} {text}"):
+                    return {f"i2.client{suffix}": path}
         return {}
 
     def _is_exact(self, path: Path) -> bool:

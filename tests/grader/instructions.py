@@ -41,7 +41,7 @@ def written(hand_in: HandIn, script: Path) -> list[Recipe]:
 
 def _readmes(hand_in: HandIn) -> list[str]:
     """Le texte de chaque README, où qu'il soit dans le rendu."""
-    names = [path for path in hand_in.files() if README.fullmatch(path.name)]
+    names = [path for path in hand_in.files if README.fullmatch(path.name)]
     return [Code(hand_in.folder / path).text for path in names[:4]]
 
 
@@ -58,7 +58,9 @@ def _arguments(rest: str) -> list[str]:
 def as_package(hand_in: HandIn, script: Path, output: str) -> list[Recipe]:
     """Par `python -m`, de chaque dossier au-dessus, si le script ne trouve pas ses voisins."""
     found = NO_PACKAGE.search(output)
-    ours = {part for path in hand_in.files() for part in path.with_suffix("").parts}
-    if not found or (found[1] and found[1] not in ours):
+    if not found:
+        return []
+    ours = {part for path in hand_in.files for part in path.with_suffix("").parts}
+    if found[1] and found[1] not in ours:
         return []
     return [Recipe(above=level, module=True) for level in range(1, len(script.parts))]

@@ -108,10 +108,6 @@ class Launcher:
             **ports.environment(),
         )
 
-    def arguments(self, role: str) -> list[str]:
-        """Ceux que ce script reçoit, d'après ce que l'on a appris."""
-        return self.recipes[role].arguments if role in self.recipes else []
-
     def _python(self, role: str, script: Path) -> tuple[list[str], dict[str, str]]:
         python = self.python(role)
         places = [str(GUEST / "python")]
@@ -149,8 +145,10 @@ class Launcher:
         async def launch() -> Program:
             program = await self.run(role, ports)
             for _ in range(QUESTIONS):
-                await until(lambda: settled(program), START)
-                if program.noted("listen") or not program.alive or not settled(program):
+                await until(
+                    lambda: program.noted("listen") or not program.alive or asks(program), START
+                )
+                if not asks(program):
                     break
                 await program.tell(address(program.question))
             return program
@@ -299,11 +297,10 @@ class Served:
         return int(self.url.rpartition(":")[2] or 0)
 
 
-def settled(program: Program) -> bool:
-    """Vrai quand un serveur écoute, finit, ou pose une question au clavier."""
-    return bool(
-        program.noted("listen") or not program.alive or program.question.endswith((":", "?", ">"))
-    )
+def asks(program: Program) -> bool:
+    """Vrai si un serveur qui n'écoute pas encore pose une question au clavier."""
+    waiting = program.alive and not program.noted("listen")
+    return waiting and program.question.endswith((":", "?", ">"))
 
 
 def address(question: str) -> str:

@@ -5,7 +5,7 @@ import re
 import signal
 from dataclasses import dataclass, field
 
-from grader.dialect import FILLER, Dialect, Lesson
+from grader.dialect import FILLER, Dialect, Lesson, shape
 from grader.sandbox import until
 from grader.wire import REFUSED, Frame, Link, mentions, text_of
 
@@ -121,28 +121,26 @@ def announced(frames: list[Frame], name: str, raw: list[Frame], words: tuple[str
     Le salut brut de l'arrivant, relayé tel quel, n'est pas une annonce, sauf si c'est une phrase
     qui l'annonce : « ana a rejoint la chatroom ».
     """
-    brut = {text_of(frame).strip() for frame in raw if not is_sentence(text_of(frame), name)}
+    brut = saluts(raw, name)
     kept = [text_of(frame) for frame in frames if text_of(frame).strip() not in brut]
     if any(mentions(text, name) for text in kept):
         return "named"
     return "unnamed" if any(w in text.casefold() for text in kept for w in words) else ""
 
 
-def said(frame: Frame, raw: list[Frame], name: str, sample: Frame, text: str) -> bool:
-    """Vrai si ce message relaie le salut brut comme `sample` relaie le texte `text` : le serveur
-    l'a pris pour un message, « ana a dit : Hello|ana ».
+def saluts(raw: list[Frame], name: str) -> set[str]:
+    """Les messages bruts de l'arrivant qui ne disent pas en toutes lettres qu'il arrive."""
+    return {text_of(frame).strip() for frame in raw if not is_sentence(text_of(frame), name)}
+
+
+def taken_for_messages(raw: list[Frame], name: str, sample: Frame, text: str) -> set[str]:
+    """La forme qu'ont les saluts bruts d'un serveur qui les prend pour des messages, et les relaie
+    comme `sample` relaie `text` : « ana a dit : Hello|ana ».
     """
-    saluts = [text_of(one).strip() for one in raw if not is_sentence(text_of(one), name)]
-    relayed = (
-        re.sub(re.escape(text), lambda _, salut=salut: salut, text_of(sample), flags=re.I)
-        for salut in saluts
-    )
-    return undated(text_of(frame)) in map(undated, relayed)
-
-
-def undated(text: str) -> str:
-    """Le texte sans l'heure ni les nombres, qui changent d'un message à l'autre."""
-    return re.sub(r"\d+", "0", text).strip().casefold()
+    return {
+        shape(re.sub(re.escape(text), lambda _, salut=salut: salut, text_of(sample), flags=re.I))
+        for salut in saluts(raw, name)
+    }
 
 
 def is_sentence(text: str, name: str) -> bool:
@@ -190,7 +188,6 @@ async def converse(newcomer, names: list[str], texts: list[str], on_step=None) -
         raw = a.hello
         await until(lambda: announced(b.after(mark), a_name, raw, ()) or b.closed, LATE)
         arrival = b.after(mark)
-        talk.join = announced(arrival, a_name, raw, JOIN_WORDS)
         talk.heard_join = [text_of(f) for f in arrival]
         await step("arrival")
 
@@ -198,9 +195,9 @@ async def converse(newcomer, names: list[str], texts: list[str], on_step=None) -
         await a.say(texts[0])
         talk.sample = await b.wait(texts[0], LATE, mark)
         talk.delivered = talk.sample is not None
-        if talk.delivered:
-            told = [f for f in arrival if not said(f, raw, a_name, talk.sample, texts[0])]
-            talk.join = announced(told, a_name, raw, JOIN_WORDS)
+        relayed = taken_for_messages(raw, a_name, talk.sample, texts[0]) if talk.delivered else ()
+        arrival = [frame for frame in arrival if shape(text_of(frame)) not in relayed]
+        talk.join = announced(arrival, a_name, raw, JOIN_WORDS)
         talk.all_delivered = await c.wait(texts[0], LATE if talk.delivered else 0.2) is not None
         if talk.delivered and not mentions(talk.sample, a_name):
             await b.settle(0.3)

@@ -22,9 +22,6 @@ from grader.student import Student, tail
 from grader.verdict import Verdict, could_not_run, failed, passed
 from grader.wire import REFUSED, mentions, text_of
 
-REDIS_CHECKS = [
-    f"ii2.server.{name}" for name in ("redis", "async", "add", "remove", "noglobal", "chat")
-]
 WRITES = 2  # secondes pour qu'une arrivée ou un départ se lise dans la base
 
 
@@ -150,7 +147,7 @@ def _judge_redis(student, found, photographer, commands) -> dict[str, Verdict]:
         came = failed("no_listen" if not served.url else "refused", error=talk.error, output=output)
         return {"ii2.server.redis": came}
     if not found.certain and not talk.delivered and not photographer.footprint:
-        return dict.fromkeys(REDIS_CHECKS, could_not_run("unknown_dialect"))
+        return {"ii2.server.redis": could_not_run("unknown_dialect")}
     if commands:
         verdicts["ii2.server.redis"] = passed()
         verdicts["ii2.server.async"] = judge_async(served.program.events)
