@@ -1,0 +1,14 @@
+"""La chatroom qui survit : plusieurs serveurs, Redis entre eux, l'historique dans MongoDB.
+
+    python -m chatroom           # le serveur
+    python -m chatroom.client    # un client de terminal
+
+Tout va dans un sens : trame d'un client → `connection` → `outbox` → flux de Redis → `room` → trames
+des autres ; et flux de Redis → `archive` → MongoDB → `history`. Un module n'importe que ceux des
+étages d'en dessous :
+
+    __main__ · connection
+    room · outbox · presence · archive · history · door · probe
+    sessions · stream · members · backends
+    protocol · text · options · logs
+"""

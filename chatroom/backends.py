@@ -1,0 +1,60 @@
+"""Ouvrir Redis et MongoDB."""
+
+import warnings
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import PyMongoError
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff, ExponentialBackoff, NoBackoff
+
+from .options import CannotStart
+
+COMMON: dict[str, Any] = {
+    "protocol": 2,
+    "decode_responses": True,
+    "encoding_errors": "replace",  # un inconnu peut écrire des octets qui ne sont pas du texte
+}
+
+
+def patient_redis(url: str) -> Redis:
+    """Rend un client de Redis qui insiste sans fin.
+
+    Il n'ouvre que quatre connexions, que les clients de la salle se partagent : avec une par
+    client, Redis finirait par les refuser.
+    """
+    retry = Retry(ExponentialBackoff(cap=1, base=0.05), -1)
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=4, timeout=None, socket_timeout=5, retry=retry, **COMMON
+    )
+    return Redis.from_pool(pool)
+
+
+def hasty_redis(url: str) -> Redis:
+    """Rend un client de Redis qui renonce vite, pour dire qu'il ne répond plus."""
+    retry = Retry(ConstantBackoff(0.5), 1)
+    return Redis.from_url(url, socket_timeout=4, retry=retry, **COMMON)
+
+
+def curious_redis(url: str) -> Redis:
+    """Rend un client de Redis qui ne demande qu'une fois, et n'attend guère."""
+    once = Retry(NoBackoff(), 0)
+    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=once, **COMMON)
+
+
+def open_mongo(url: str) -> Any:
+    """Rend un client de MongoDB, qui n'a pas besoin d'être là : on l'attendra.
+
+    Une écriture ne compte que notée dans son journal. Le successeur de motor s'écrirait
+    AsyncMongoClient(url, ...), importé de pymongo, avec `await` devant mongo.close().
+    """
+    try:
+        with warnings.catch_warnings(action="error", category=UserWarning):  # une option inconnue
+            return AsyncIOMotorClient(
+                url, serverSelectionTimeoutMS=1000, socketTimeoutMS=5000, journal=True
+            )
+    except (PyMongoError, ValueError, TypeError, UserWarning) as error:
+        # La raison de pymongo peut citer un morceau du mot de passe.
+        why = "un mot de passe s'y écrit encodé en %" if "@" in url else error
+        raise CannotStart(f"MONGO_URL n'est pas une adresse mongodb://… ({why}).", 2) from None

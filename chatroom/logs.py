@@ -1,0 +1,71 @@
+"""Le journal du serveur, sur la sortie d'erreur : rien de ce qui s'y passe n'arrête la chatroom."""
+
+import asyncio
+import errno
+import logging
+import math
+import os
+import sys
+import time
+from contextlib import suppress
+from logging.handlers import QueueHandler
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+WAITING = 1000  # lignes qui attendent d'être lues ; au-delà, elles sont perdues
+PATIENCE = 1  # seconde laissée à la fin pour écrire les dernières
+
+log = logging.getLogger("chatroom")
+lines: Queue[logging.LogRecord] = Queue(WAITING)
+last_said: dict[str, float] = {}
+
+
+def start_logging() -> None:
+    """Règle le journal. Un lecteur parti (`| head`) ou figé ne retient que le fil qui écrit."""
+    logging.raiseExceptions = False
+    handler = QueueHandler(lines)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for library in "websockets", "pymongo":  # une poignée de main ratée n'est pas notre affaire
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    if sys.stderr:
+        Thread(target=write, args=(sys.stderr.fileno(), sys.stderr.encoding), daemon=True).start()
+
+
+def write(file: int, encoding: str) -> None:
+    """Écrit sans fin ce qui attend. Par os.write : à la fin du programme, ce fil peut attendre
+    encore, et ne doit tenir aucun verrou."""
+    while True:
+        data = f"{lines.get().getMessage()}\n".encode(encoding, "backslashreplace")
+        with suppress(OSError):
+            while data:
+                try:
+                    data = data[os.write(file, data) :]
+                except BlockingIOError:  # un terminal qu'un autre programme a réglé ainsi
+                    time.sleep(0.05)
+        lines.task_done()
+
+
+def finish_logging() -> None:
+    """Laisse un instant aux dernières lignes."""
+    deadline = time.monotonic() + PATIENCE
+    while sys.stderr and lines.unfinished_tasks and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def warn_once(sentence: str, *details: object, every: float = 60) -> None:
+    """Dit une phrase, mais pas plus souvent : un inconnu peut en causer mille."""
+    now = time.monotonic()
+    if now - last_said.get(sentence, -math.inf) > every:
+        last_said[sentence] = now
+        log.warning(sentence, *details)
+
+
+def watch_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Dit en une ligne que les descripteurs manquent, là où asyncio en écrit mille."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        warn_once("plus de descripteurs (%s) : les nouveaux venus attendent", error.strerror)
+    else:
+        loop.default_exception_handler(context)

@@ -1,0 +1,152 @@
+"""Les réglages : les options, puis l'environnement, puis le fichier .env du projet."""
+
+import argparse
+import os
+import re
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+DOTENV = Path(__file__).parent.parent / ".env"
+ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
+USUAL_PORT = re.compile("http://.*:80|https://.*:443")
+REDIS_PATHS = {"redis": "/?[0-9]*", "rediss": "/?[0-9]*", "unix": "/.+"}
+# Les autres options d'une adresse de Redis changeraient ce sur quoi la chatroom compte.
+REDIS_OPTIONS = {
+    "redis": {"db": "[0-9]+"},
+    "rediss": {"db": "[0-9]+", "ssl_cert_reqs": "none|optional|required"}
+    | dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"), ".+"),
+    "unix": {"db": "[0-9]+", "username": ".+", "password": ".+"},
+}
+
+
+class CannotStart(Exception):
+    """Le serveur ne peut pas démarrer : la phrase à montrer, et le code de sortie."""
+
+    def __init__(self, sentence: str, code: int = 1):
+        super().__init__(sentence)
+        self.code = code
+
+
+class Value(NamedTuple):
+    """Une valeur, et d'où elle vient."""
+
+    text: str
+    source: str
+
+    def wrong(self, why: str) -> CannotStart:
+        return CannotStart(f"{self.source} : {why}.", 2)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Ce qui se règle."""
+
+    address: str
+    port: int
+    session_ttl: int  # secondes que vit une session après un départ
+    origins: list[str]  # aucune : toutes sont admises
+    redis_url: str
+    mongo_url: str
+
+
+def read_options(arguments: list[str] | None = None) -> Options:
+    """Lit les réglages ; lève CannotStart, de code 2, au premier qui ne peut pas servir."""
+    parser = argparse.ArgumentParser(prog="python -m chatroom", description="La chatroom.")
+    parser.add_argument("-a", "--address", help="adresse où écouter (127.0.0.1 par défaut)")
+    parser.add_argument("-p", "--port", help="port où écouter (8888 par défaut)")
+    given = parser.parse_args(arguments)
+    neighbour = read_dotenv(DOTENV)
+
+    def setting(name: str, default: str) -> Value:
+        """Cherche une valeur ; vide, elle compte pour absente."""
+        if value := os.environ.get(name):
+            return Value(value, f"{name} dans l'environnement")
+        if value := neighbour.get(name):
+            return Value(value, f"{name} dans le fichier .env")
+        return Value(default, f"{name} par défaut")
+
+    port = Value(given.port, "-p") if given.port else setting("WS_PORT", "8888")
+    return Options(
+        address=given.address or setting("WS_HOST", "127.0.0.1").text,
+        port=whole_number(port, 0, 65535),
+        session_ttl=whole_number(setting("SESSION_TTL", "3600"), 30, 10**8),
+        origins=origins(setting("ORIGINS", "")),
+        redis_url=redis_url(setting("REDIS_URL", "redis://127.0.0.1:6379/0")),
+        mongo_url=setting("MONGO_URL", "mongodb://127.0.0.1:27017").text,
+    )
+
+
+def read_dotenv(path: Path) -> dict[str, str | None]:
+    """Lit un fichier .env, s'il existe."""
+    try:
+        text = path.read_text("utf-8-sig") if path.exists() else ""
+    except (OSError, UnicodeError) as error:
+        sentence = f"Le fichier .env ne se lit pas ({error}) : enregistre-le en UTF-8."
+        raise CannotStart(sentence, 2) from None
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            written = binding.original.string
+            line = binding.original.line + written[: -len(written.lstrip())].count("\n")
+            cure = "écris NOM=valeur, et ferme les guillemets"
+            raise CannotStart(f"Le fichier .env, ligne {line} : {cure}.", 2)
+    return dotenv_values(stream=StringIO(text))
+
+
+def whole_number(value: Value, low: int, high: int) -> int:
+    if not re.fullmatch("[0-9]{1,9}", value.text) or not low <= int(value.text) <= high:
+        raise value.wrong(f"« {value.text} » n'est pas un nombre de {low} à {high}")
+    return int(value.text)
+
+
+def origins(value: Value) -> list[str]:
+    """Rend les origines admises, écrites comme les navigateurs les écrivent."""
+    listed = value.text.replace(",", " ").split()
+    for origin in listed:
+        if not ORIGIN.fullmatch(origin) or USUAL_PORT.fullmatch(origin):
+            raise value.wrong(
+                f"« {origin} » n'est pas une origine ; écris https://exemple.fr,"
+                " http://192.168.56.10:8000, ou null pour une page ouverte du disque ; sépare-les"
+                " par des virgules ; laisse ORIGINS vide pour les admettre toutes"
+            )
+    return listed
+
+
+def redis_url(value: Value) -> str:
+    """Rend l'adresse de Redis, une fois vérifiée. Aucune phrase ne la cite : un mot de passe peut y
+    être même là où il ne devrait pas."""
+    try:
+        url = urlsplit(value.text)
+        options = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
+        readable = url.port is None or url.scheme != "unix"  # lire le port le vérifie
+    except ValueError:
+        readable = False
+    if (
+        not readable
+        or not re.fullmatch(REDIS_PATHS.get(url.scheme, "(?!)"), url.path)
+        or url.fragment
+        or "@" in url.path + url.query
+    ):
+        raise value.wrong(
+            "ce n'est pas une adresse comme redis://127.0.0.1:6379/0, rediss://… ou unix:///… ; un"
+            " mot de passe s'y écrit encodé en %"
+        )
+    for name, text in options:
+        allowed = REDIS_OPTIONS[url.scheme].get(name)
+        shown = name if re.fullmatch("[a-z_]{1,40}", name) else "inconnue"
+        if allowed is None:
+            raise value.wrong(f"l'option {shown} de l'adresse n'est pas admise, retire-la")
+        if not re.fullmatch(allowed, text):
+            raise value.wrong(f"l'option {shown} de l'adresse n'a pas une valeur possible")
+    return value.text
+
+
+def place(url: str) -> str:
+    """Rend l'adresse d'une base sans son mot de passe, et sans ses options."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,0 +1,85 @@
+"""Ce qui se passe dans la salle, et la ligne qui le dit à un client."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from typing import Any, NamedTuple
+
+from .logs import warn_once
+from .text import MAX_MESSAGE, MAX_PSEUDO, clean_message
+
+SENTENCES = {
+    "enter": "Annonce : {pseudo} a rejoint la chatroom",
+    "return": "Annonce : {pseudo} est de retour !",
+    "say": "{pseudo} a dit : {text}",
+    "leave": "Annonce : {pseudo} a quitté la chatroom",
+}
+
+
+class Entry(NamedTuple):
+    """Une chose qui s'est passée dans la salle. `author` désigne sa session sans la révéler."""
+
+    id: str
+    kind: str
+    author: str
+    pseudo: str
+    text: str = ""
+    previous: str = ""  # pour un retour : la connexion qui tenait la session jusque-là
+
+    @classmethod
+    def parse(cls, entry_id: Any, fields: Mapping[str, Any]) -> "Entry | None":
+        """Lit une entrée du flux ou un document ; ce qui n'est pas à nous se saute, et se dit.
+
+        Ce qui se lira à l'écran est nettoyé encore une fois : n'importe qui a pu l'écrire.
+        """
+        names = "kind", "author", "pseudo", "text", "previous"
+        kind, author, pseudo, text, previous = values = [fields.get(name, "") for name in names]
+        ours = is_position(entry_id) and all(isinstance(value, str) for value in values)
+        if not ours or kind not in SENTENCES or (kind == "say" and not text) or not pseudo:
+            problem = "les champs ne sont pas ceux de la chatroom"
+        elif len(text) > MAX_MESSAGE or len(pseudo) > MAX_PSEUDO:
+            problem = "un champ est trop long"
+        else:
+            return cls(entry_id, kind, author, clean_message(pseudo), clean_message(text), previous)
+        sentence = f"entrée %s ignorée : {problem} (les suivantes le seront sans un mot)"
+        warn_once(sentence, entry_id, every=math.inf)
+        return None
+
+    def line(self) -> str:
+        """Rend la ligne à montrer."""
+        sentence = SENTENCES[self.kind].format(pseudo=self.pseudo, text=self.text)
+        return f"{stamp(moment(self.id))} {sentence}"
+
+
+def is_position(text: Any) -> bool:
+    """Dit si un texte est un id du flux."""
+    return isinstance(text, str) and re.fullmatch("[0-9]{1,20}-[0-9]{1,20}", text) is not None
+
+
+def order(entry_id: str) -> str:
+    """Rend un texte qui range les ids comme le flux : tels quels, 1-10 viendrait avant 1-9.
+
+    Un nombre de 64 bits n'y suffirait pas : n'importe qui peut donner au flux un id énorme.
+    """
+    milliseconds, number = entry_id.split("-")
+    return f"{milliseconds:0>20}-{number:0>20}"
+
+
+def moment(entry_id: str, zone: tzinfo | None = None) -> datetime:
+    """Rend l'instant d'une entrée, dont l'id commence par l'heure ; maintenant, s'il ne se peut."""
+    try:
+        return datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, zone)
+    except (ValueError, OverflowError, OSError):
+        return datetime.now(zone)
+
+
+def stamp(when: datetime) -> str:
+    """Rend l'heure entre crochets, avec le jour si ce n'est pas aujourd'hui."""
+    today = when.date() == datetime.now().date()
+    return f"[{when:%H:%M}]" if today else f"[{when:%d/%m %H:%M}]"
+
+
+def announcement(sentence: str) -> str:
+    """Rend la ligne de ce que le serveur annonce de lui-même."""
+    return f"{stamp(datetime.now())} Annonce : {sentence}"

@@ -1,0 +1,150 @@
+"""Les sessions, dans Redis : qui est là, jusqu'à quand, et à qui est chaque pseudo.
+
+Chaque étape qui ne doit avoir lieu qu'une fois est un script Lua, exécuté d'un bloc, qui peut être
+envoyé deux fois : si une réponse se perd, redis-py renvoie la commande, et rien ne double.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+from websockets.asyncio.server import ServerConnection
+
+from .members import Member
+from .protocol import is_position
+from .stream import ROOM
+from .text import Code, Pseudo, Refused
+
+ONLINE, PSEUDOS = "{chatroom}:online", "{chatroom}:pseudos"
+PRESENCE = 15  # secondes : sans nouvelles de son serveur, une session est déclarée partie
+
+
+def script(name: str) -> str:
+    return Path(__file__).with_name("lua").joinpath(f"{name}.lua").read_text("utf-8")
+
+
+ENTER, SAY, LEAVE, RENEW = map(script, ("enter", "say", "leave", "renew"))
+
+
+class Message(NamedTuple):
+    """Le `number`-ième message d'une connexion."""
+
+    member: Member
+    number: int
+    text: str
+
+
+class Sessions:
+    """Les sessions, vues d'un serveur."""
+
+    def __init__(self, redis: "Redis", ttl: int):
+        self._redis: Any = redis  # ses réponses ont trop de types pour être déclarées
+        self._ttl = ttl
+
+    async def find(self, session: str) -> tuple[Pseudo, str]:
+        """Rend le pseudo d'une session, et la connexion qui la tient ou la tenait ; lève Refused
+        si elle est inconnue."""
+        known: list[Any] = [None]
+        try:
+            known = await self._redis.hmget(key(session), "pseudo", "name", "owner")
+        except ResponseError as error:
+            if "WRONGTYPE" not in str(error):  # sinon, cette clé n'est pas une session
+                raise
+        if None in known:
+            raise Refused(Code.UNKNOWN_SESSION, "session inconnue ou expirée")
+        shown, folded, owner = known
+        return Pseudo(shown, folded), owner
+
+    async def enter(
+        self, websocket: ServerConnection, session: str, pseudo: Pseudo, previous: str
+    ) -> Member | None:
+        """Fait entrer une session que tenait la connexion `previous` (« » : personne).
+
+        Rend None si une autre la tient maintenant ; lève Refused si le pseudo est pris. Si le
+        serveur meurt juste avant, rien n'est écrit ; juste après, l'échéance fera partir.
+        """
+        owner, author = str(websocket.id), signature(session)
+        server = "{}:{}".format(*websocket.local_address)
+        arguments = session, previous, owner, pseudo.folded, pseudo.shown, author
+        keys = ROOM, ONLINE, PSEUDOS, key(session)
+        reply = await self._redis.eval(
+            ENTER, len(keys), *keys, *arguments, server, self._ttl, PRESENCE
+        )
+        if reply == "taken":
+            raise Refused(Code.PSEUDO_TAKEN, "ce pseudo est déjà pris, choisis-en un autre")
+        if reply == "moved":
+            return None
+        position, entered = reply
+        position = position if is_position(position) else entered
+        return Member(websocket, session, owner, author, entered, position)
+
+    async def write(
+        self, messages: Sequence[Message], leaving: Sequence[Member]
+    ) -> list[int | str]:
+        """Ajoute des messages à la salle, puis des départs, en un seul envoi.
+
+        Rend pour chaque message 0, ou le code qui ferme sa connexion, ou la raison de Redis.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        if messages:
+            keys = [key(message.member.session) for message in messages]
+            values = chain.from_iterable(
+                (member.session, member.owner, member.author, number, text)
+                for member, number, text in messages
+            )
+            pipeline.eval(SAY, 2 + len(keys), ROOM, ONLINE, *keys, *values)
+        for member in leaving:
+            pipeline.eval(*departure(member.session, member.owner))
+        replies = await pipeline.execute(raise_on_error=False)
+        results = replies[0] if messages else []
+        if isinstance(results, RedisError):
+            results = [str(results)] * len(messages)
+        return [reason(one) if isinstance(one, str) else one for one in results]
+
+    async def renew(self, members: Sequence[Member], positions: Sequence[str]) -> list[int]:
+        """Repousse l'échéance de ces membres, et note leur position (« » : l'ancienne reste).
+
+        Rend pour chacun 0, ou le code qui le ferme.
+        """
+        keys = [key(member.session) for member in members]
+        pairs = zip(members, positions, strict=True)
+        values = chain.from_iterable((one.session, one.owner, position) for one, position in pairs)
+        codes: list[int] = await self._redis.eval(
+            RENEW, 1 + len(keys), ONLINE, *keys, PRESENCE, *values
+        )
+        return codes
+
+    async def sweep(self, now: int) -> None:
+        """Fait partir les sessions dont l'échéance est passée : leur serveur ne répond plus."""
+        for session in await self._redis.zrangebyscore(ONLINE, "-inf", now, start=0, num=1000):
+            await self._redis.eval(*departure(session, ""))
+
+    async def time(self) -> int:
+        """Rend l'heure de Redis, en secondes : la même pour tous les serveurs."""
+        seconds: int = (await self._redis.time())[0]
+        return seconds
+
+
+def key(session: str) -> str:
+    return f"{{chatroom}}:session:{session}"
+
+
+def signature(session: str) -> str:
+    """Rend ce qui signe les lignes d'une session sans la révéler."""
+    return hashlib.sha256(session.encode()).hexdigest()[:16]
+
+
+def departure(session: str, owner: str) -> tuple[str | int, ...]:
+    """Rend l'ordre de noter un départ, si `owner` tient encore la session ou si elle est échue."""
+    keys = ROOM, ONLINE, PSEUDOS, key(session)
+    return LEAVE, len(keys), *keys, session, owner, signature(session)
+
+
+def reason(error: object) -> str:
+    """Rend la raison d'un refus de Redis, sans ce que le script y ajoute."""
+    return re.sub(r"@?user_script: ?\d+: -?| script: .*", "", str(error))
