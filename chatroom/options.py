@@ -58,28 +58,37 @@ class Options:
 def read_options(arguments: list[str] | None = None) -> Options:
     """Lit les réglages ; lève CannotStart, de code 2, au premier qui ne peut pas servir."""
     parser = argparse.ArgumentParser(prog="python -m chatroom", description="La chatroom.")
-    parser.add_argument("-a", "--address", help="adresse où écouter (127.0.0.1 par défaut)")
-    parser.add_argument("-p", "--port", help="port où écouter (8888 par défaut)")
-    given = parser.parse_args(arguments)
-    neighbour = read_dotenv(DOTENV)
-
-    def setting(name: str, default: str) -> Value:
-        """Cherche une valeur ; vide, elle compte pour absente."""
-        if value := os.environ.get(name):
-            return Value(value, f"{name} dans l'environnement")
-        if value := neighbour.get(name):
-            return Value(value, f"{name} dans le fichier .env")
-        return Value(default, f"{name} par défaut")
-
-    port = Value(given.port, "-p") if given.port else setting("WS_PORT", "8888")
+    place = read_place(parser, arguments)
     return Options(
-        address=given.address or setting("WS_HOST", "127.0.0.1").text,
-        port=whole_number(port, 0, 65535),
+        address=place.address,
+        port=place.port,
         session_ttl=whole_number(setting("SESSION_TTL", "3600"), 30, 10**8),
         origins=origins(setting("ORIGINS", "")),
         redis_url=redis_url(setting("REDIS_URL", "redis://127.0.0.1:6379/0")),
         mongo_url=setting("MONGO_URL", "mongodb://127.0.0.1:27017").text,
     )
+
+
+def read_place(
+    parser: argparse.ArgumentParser, arguments: list[str] | None = None
+) -> argparse.Namespace:
+    """Lit les options, dont `address` et `port` : les mêmes pour le serveur et pour son client."""
+    parser.add_argument("-a", "--address", help="adresse du serveur (127.0.0.1 par défaut)")
+    parser.add_argument("-p", "--port", help="port du serveur (8888 par défaut)")
+    given = parser.parse_args(arguments)
+    port = Value(given.port, "-p") if given.port else setting("WS_PORT", "8888")
+    given.address = given.address or setting("WS_HOST", "127.0.0.1").text
+    given.port = whole_number(port, 0, 65535)
+    return given
+
+
+def setting(name: str, default: str) -> Value:
+    """Cherche une valeur dans l'environnement, puis dans .env ; vide, elle compte pour absente."""
+    if value := os.environ.get(name):
+        return Value(value, f"{name} dans l'environnement")
+    if value := read_dotenv(DOTENV).get(name):
+        return Value(value, f"{name} dans le fichier .env")
+    return Value(default, f"{name} par défaut")
 
 
 def read_dotenv(path: Path) -> dict[str, str | None]:
@@ -90,7 +99,9 @@ def read_dotenv(path: Path) -> dict[str, str | None]:
         sentence = f"Le fichier .env ne se lit pas ({error}) : enregistre-le en UTF-8."
         raise CannotStart(sentence, 2) from None
     for binding in parse_stream(StringIO(text)):
-        if binding.error:
+        # « WS_PORT:9000 » et « $env:WS_PORT=9000 » ne sont pas des fautes pour python-dotenv.
+        key, value = binding.key, binding.value
+        if binding.error or (key and (value is None or not key.isidentifier())):
             written = binding.original.string
             line = binding.original.line + written[: -len(written.lstrip())].count("\n")
             cure = "écris NOM=valeur, et ferme les guillemets"
