@@ -1,12 +1,12 @@
-"""Deux serveurs derrière HAProxy ou nginx, réglés comme le disent docs/ et compose.yaml."""
+"""Deux chatroom derrière HAProxy ou nginx, réglés comme le disent docs/ et compose.yaml."""
 
 import asyncio
 import re
 import shlex
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,8 +14,8 @@ import pytest
 from redis import Redis
 from support.chat import Chatter
 from support.processes import ROOT, Process, Server, missing
-from support.room import II_3, Room
-from support.storage import free_port
+from support.room import Room
+from support.storage import Private, free_port
 from websockets.exceptions import WebSocketException
 
 FOLDER = ROOT / "docs/several"
@@ -33,24 +33,31 @@ async def room(redis_url: str, mongo_url: str):
 
 @pytest.fixture
 def pair(room: Room) -> list[Server]:
-    return [room.start(II_3), room.start(II_3)]
+    return [room.start(), room.start()]
+
+
+@contextmanager
+def balance(name: str, servers: list[Server], folder: Path) -> Iterator[tuple[str, Process]]:
+    """Lance HAProxy ou nginx devant ces serveurs ; donne l'adresse commune, et le processus."""
+    command = shlex.split(COMMANDS[name])
+    if reason := missing(command[0]):
+        pytest.skip(reason)
+    text = (FOLDER / name).read_text()
+    for number, server in enumerate(servers, 1):
+        text = text.replace(f"chat-{number}:8888", f"127.0.0.1:{server.port}")
+    port = free_port()
+    (folder / name).write_text(re.sub(r"(bind|listen) :?8888", rf"\1 127.0.0.1:{port}", text))
+    process = Process(*command, cwd=folder)
+    try:
+        yield f"ws://127.0.0.1:{port}", process
+    finally:
+        process.kill()
 
 
 @pytest.fixture(params=COMMANDS)
 def front(request: pytest.FixtureRequest, pair: list[Server], tmp_path: Path) -> Iterator[str]:
-    """L'adresse commune des deux serveurs, tenue par HAProxy ou par nginx."""
-    command = shlex.split(COMMANDS[request.param])
-    if not shutil.which(command[0]):
-        pytest.skip(f"{command[0]} n'est pas installé : `apt install {command[0]}` active ce test")
-    text = (FOLDER / request.param).read_text()
-    for number, server in enumerate(pair, 1):
-        text = text.replace(f"chat-{number}:8888", f"127.0.0.1:{server.port}")
-    port = free_port()
-    text = re.sub(r"(bind|listen) :?8888", rf"\1 127.0.0.1:{port}", text)
-    (tmp_path / request.param).write_text(text)
-    process = Process(*command, cwd=tmp_path)
-    yield f"ws://127.0.0.1:{port}"
-    process.kill()
+    with balance(request.param, pair, tmp_path) as (url, _):
+        yield url
 
 
 async def enter(room: Room, front: str, first: str) -> Chatter:
@@ -70,7 +77,7 @@ async def enter(room: Room, front: str, first: str) -> Chatter:
 def whereabouts(redis_url: str, people: list[Chatter]) -> list[str]:
     """Le serveur de chacun, d'après Redis."""
     with Redis.from_url(redis_url, decode_responses=True) as redis:
-        return [redis.hget(f"session:{person.session}", "server") for person in people]
+        return [redis.hget(f"{{chatroom}}:session:{person.session}", "server") for person in people]
 
 
 async def test_one_address(room: Room, front: str, redis_url: str):
@@ -103,6 +110,21 @@ async def test_a_server_leaves(room: Room, pair: list[Server], front: str, redis
     await asyncio.gather(*(person.hear("me revoilà") for person in [back[1], *stayed]))
 
 
+async def test_redis_away(private_redis: Private, mongo_url: str, tmp_path: Path):
+    """Redis se tait : HAProxy n'envoie plus personne, mais ne coupe pas ceux qui attendent."""
+    async with Room(private_redis.url, mongo_url) as room:
+        room.may_complain = True
+        pair = await room.add(2)
+        with balance("haproxy.cfg", pair, tmp_path) as (url, haproxy):
+            people = [await enter(room, url, f"Hello|P{number}") for number in range(4)]
+            private_redis.freeze()
+            for name in "un", "deux":
+                await asyncio.to_thread(haproxy.wait_line, f"serveurs/{name} is DOWN")
+            await people[0].say("en attendant")
+            private_redis.thaw()
+            await asyncio.gather(*(person.hear("en attendant") for person in people[1:]))
+
+
 class Names(asyncio.DatagramProtocol):
     """Un DNS comme celui de Docker : une seule adresse, qui change, pour un seul nom (RFC 1035)."""
 
@@ -127,7 +149,7 @@ async def test_haproxy_follows_containers(room: Room, tmp_path: Path):
     transport, names = await loop.create_datagram_endpoint(Names, ("127.0.0.1", 0))
     dns, port = transport.get_extra_info("sockname")[1], free_port()
     text = (FOLDER / "haproxy.cfg").read_text().replace("127.0.0.11:53", f"127.0.0.1:{dns}")
-    text = re.sub(r"(chat-\d):8888", rf"\1.invalid:{room.start(II_3).port}", text)
+    text = re.sub(r"(chat-\d):8888", rf"\1.invalid:{room.start().port}", text)
     (tmp_path / "haproxy.cfg").write_text(text.replace("bind :8888", f"bind 127.0.0.1:{port}"))
     haproxy = Process(*shlex.split(COMMANDS["haproxy.cfg"]), cwd=tmp_path)
     try:
