@@ -2,7 +2,7 @@
  * TP7, étape I.2 : le client de l'étape I.1, en JavaScript sous Node.
  *
  * Ce que l'étape montre : le protocole est le même pour tous, le serveur Python ne voit pas la
- * différence. Lance `ws_i_1_server.py`, puis `npm install` (une fois) et :
+ * différence. Lance `ws_i_1_server.py`, puis `npm install ws` (une fois) et :
  *   node ws_i_2_client.js [adresse] [port]
  * À regarder : `once` attend un événement comme `await` attend une coroutine en Python.
  */
@@ -11,49 +11,22 @@
 const { once } = require("node:events");
 const readline = require("node:readline");
 
-const [address = "127.0.0.1", port = "8888", ...others] = process.argv.slice(2);
-
-function quit(sentence, code = 1) {
-  console.error(sentence);
-  process.exit(code);
-}
-
-function loadWebSocket() {
-  try {
-    return require("ws");
-  } catch {
-    return quit("Il manque le paquet ws : lance `npm install` dans ce dossier.");
-  }
-}
+const [address = "127.0.0.1", port = "8888"] = process.argv.slice(2);
+const url = `ws://${address}:${port}`;
 
 async function main() {
-  if (!/^\d{1,5}$/.test(port) || port > 65535 || others.length > 0) {
-    quit("Usage : node ws_i_2_client.js [adresse] [port], avec un port de 0 à 65535.", 2);
-  }
-  const url = `ws://${address.includes(":") ? `[${address}]` : address}:${port}`;
-  const WebSocket = loadWebSocket();
-  let socket;
-  try {
-    socket = new WebSocket(url, { handshakeTimeout: 10_000 });
-    await once(socket, "open");
-  } catch (error) {
-    quit(
-      `Pas de serveur WebSocket à ${url} (${error.code ?? error.message}) :` +
-        " lance ws_i_1_server.py, ou vérifie l'adresse et le port.",
-    );
-  }
-  socket.on("error", () => {}); // une panne est toujours suivie de "close"
-  socket.on("close", () => quit("\nLe serveur est parti : relance-le, puis ce client."));
+  const WebSocket = require("ws");
+  const socket = new WebSocket(url);
+  socket.on("error", fail);
+  socket.on("close", (code) => quit(`\nLe serveur est parti (code ${code}) : relance-le.`));
+  await once(socket, "open");
 
   const keyboard = readline.createInterface({ input: process.stdin, output: process.stdout });
   const leave = () => {
-    keyboard.close();
-    socket.removeAllListeners("close").on("close", () => console.log()); // quitte la saisie
-    socket.close();
-    setTimeout(process.exit, 1000).unref(); // sans attendre un serveur qui ne répond plus
+    socket.close(); // dit au revoir, sans attendre la réponse
+    process.exit();
   };
-  keyboard.on("SIGINT", leave); // Ctrl+C dans un terminal…
-  process.on("SIGINT", leave); // … et ailleurs
+  keyboard.on("SIGINT", leave); // Ctrl+C
   keyboard.setPrompt("Ton message : ");
   keyboard.prompt();
   for await (const message of keyboard) {
@@ -65,4 +38,15 @@ async function main() {
   leave();
 }
 
-main().catch((error) => quit(`La connexion s'est rompue : ${error.message}`));
+function fail(error) {
+  if (error.code === "MODULE_NOT_FOUND") quit("Il manque le paquet ws : lance `npm install ws`.");
+  const reason = error.code ?? error.message;
+  quit(`Pas de conversation avec ${url} (${reason}) : vérifie l'adresse, le port et le serveur.`);
+}
+
+function quit(sentence) {
+  console.error(sentence);
+  process.exit(1);
+}
+
+main().catch(fail);
