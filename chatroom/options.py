@@ -84,9 +84,10 @@ def read_place(
 
 def setting(name: str, default: str) -> Value:
     """Cherche une valeur dans l'environnement, puis dans .env ; vide, elle compte pour absente."""
+    neighbour = read_dotenv(DOTENV)  # lu même s'il n'est pas utile : ses fautes se disent toujours
     if value := os.environ.get(name):
         return Value(value, f"{name} dans l'environnement")
-    if value := read_dotenv(DOTENV).get(name):
+    if value := neighbour.get(name):
         return Value(value, f"{name} dans le fichier .env")
     return Value(default, f"{name} par défaut")
 
