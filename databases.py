@@ -93,8 +93,8 @@ class Database:
             raise CannotStart(
                 f"Impossible d'écrire dans {self.folder} ({error.strerror}) : copie le TP ailleurs."
             ) from error
-        command = [str(word) for word in self.command()]
         with log:
+            command = [str(word) for word in self.command()]
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
