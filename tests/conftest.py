@@ -9,23 +9,29 @@ from databases import CannotStart
 
 pytest_plugins = ["grader.plugin"]
 
-STORAGE = pytest.StashKey[storages.Storage]()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--databases",
-        choices=("auto", "containers", "embedded"),
+        choices=storages.KINDS,
         default="auto",
-        help="où tournent Redis et MongoDB : conteneurs Docker, ou paquets pip (embedded) ; "
-        "auto prend les conteneurs si leurs images sont là",
+        help="où tournent Redis et MongoDB : conteneurs Docker, ou paquets pip (embedded, et oldest "
+        "avec Redis 6.2) ; auto prend les conteneurs si leurs images sont là",
+    )
+    parser.addoption(
+        "--program",
+        default="chatroom",
+        help="le serveur qu'éprouve tests/chatroom : le paquet, ou un script du TP",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "databases: demande Redis ou MongoDB (mis tout seul)")
+    config.addinivalue_line(
+        "markers", "together: se joue avec ses voisins de fichier (mis par forms)"
+    )
     try:
-        config.stash[STORAGE] = storages.choose(config.getoption("--databases"))
+        config.stash[storages.CHOSEN] = storages.choose(config.getoption("--databases"))
     except CannotStart as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -38,13 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"bases de données : {config.stash[STORAGE].description}"
+    return f"bases de données : {config.stash[storages.CHOSEN].description}"
 
 
 @pytest.fixture(scope="session")
 def storage(request: pytest.FixtureRequest) -> storages.Storage:
     """De quoi ouvrir d'autres bases : `with storage.redis() as database`."""
-    return request.config.stash[STORAGE]
+    return request.config.stash[storages.CHOSEN]
 
 
 @pytest.fixture(scope="session")

