@@ -35,7 +35,8 @@ chat: install ## démarre les bases et la chatroom, et dit comment la rejoindre
 	@$(PYTHON) -m chatroom.join $(WHERE)
 	@exec $(PYTHON) databases.py -- python -m chatroom $(WHERE)
 
-# Vides, ils comptent pour absents. C'est le shell qui les lit : un guillemet n'y change rien.
+# « exec » : ce qui arrête make arrête aussi la chatroom et ses bases, sans un shell entre eux.
+# Vides, ADDRESS et PORT comptent pour absents ; le shell les lit, un guillemet n'y change rien.
 WHERE := --address="$$ADDRESS" --port="$$PORT"
 
 test: install $(NODE_MODULES) ## essaie tout (options de pytest dans PYTEST_OPTIONS)
