@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--databases",
         choices=storages.KINDS,
         default="auto",
-        help="où tournent Redis et MongoDB : conteneurs Docker, ou paquets pip (embedded, et oldest "
+        help="où tournent Redis et MongoDB : conteneurs Docker, ou paquets pip (embedded ; oldest, "
         "avec Redis 6.2) ; auto prend les conteneurs si leurs images sont là",
     )
     parser.addoption(

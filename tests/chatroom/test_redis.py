@@ -164,15 +164,6 @@ async def test_unheard(storage, program, rate, seconds, copied):
             link.flow()
 
 
-@forms(short={"rate": 20}, long={"rate": 50}, together=True)
-async def test_scripts_forgotten(storage, program, rate):
-    """Redis oublie les scripts qu'il a lus, encore et encore."""
-    async with unharmed(storage, program, rate, copied=False, told=False) as room:
-        for _ in range(10):
-            room.keys.script_flush()
-            await asyncio.sleep(0.1)
-
-
 # --- Redis refuse --------------------------------------------------------------------------------
 
 
@@ -521,7 +512,7 @@ async def test_forbidden_commands(redis: Redis, redis_url: str, mongo_url, progr
 
 def test_forbidden_keys(redis: Redis, redis_url: str, program):
     """Sans droit sur nos clés, on ne démarre pas, et l'on dit lesquelles."""
-    redis.acl_setuser("ailleurs", enabled=True, reset=True, passwords="+secret", keys="autre:*")
+    redis.acl_setuser("ailleurs", enabled=True, reset=True, passwords="+secret", keys=["autre:*"])
     redis.execute_command("ACL", "SETUSER", "ailleurs", "+@all")
     try:
         url = redis_url.replace("//", "//ailleurs:secret@")
@@ -533,7 +524,7 @@ def test_forbidden_keys(redis: Redis, redis_url: str, program):
 
 async def test_allowed_user(redis: Redis, redis_url: str, mongo_url: str, program):
     """Un utilisateur qui n'a droit qu'à nos clés suffit."""
-    redis.acl_setuser("juste", enabled=True, reset=True, passwords="+secret", keys="{chatroom}:*")
+    redis.acl_setuser("juste", enabled=True, reset=True, passwords="+secret", keys=["{chatroom}:*"])
     redis.execute_command("ACL", "SETUSER", "juste", "+@all", "-@admin")
     try:
         url = redis_url.replace("//", "//juste:secret@")
