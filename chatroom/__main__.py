@@ -12,7 +12,7 @@ from websockets.asyncio.server import Server, serve
 from websockets.typing import Origin
 
 from .archive import Archive
-from .backends import curious_redis, hasty_redis, open_mongo, patient_redis
+from .backends import curious_redis, hasty_redis, open_all, open_mongo, patient_redis
 from .connection import Chatroom
 from .door import Door
 from .history import History
@@ -38,11 +38,11 @@ async def run(options: Options) -> None:
     stop = stop_event()
     mongo = open_mongo(options.mongo_url)
     messages = mongo.get_default_database("chatroom")["chatroom"]
-    curious, hasty, patient = (
-        opened(options.redis_url) for opened in (curious_redis, hasty_redis, patient_redis)
-    )
+    curious, hasty = curious_redis(options.redis_url), hasty_redis(options.redis_url)
+    patient = patient_redis(options.redis_url)
     async with curious, hasty, patient:
         await probe(curious, options.redis_url)
+        await open_all(patient)
         stream, members = Stream(patient), Members()
         sessions = Sessions(patient, options.session_ttl)
         outbox = Outbox(sessions, members)
@@ -104,9 +104,8 @@ async def close(server: Server, members: Members) -> None:
         async with asyncio.timeout(LEAVE_DELAY):
             await server.wait_closed()
     except TimeoutError:
-        log.warning(
-            "%d départ(s) que Redis n'a pas notés : leur échéance s'en charge", len(members.present)
-        )
+        if left := len(members.present):
+            log.warning("%d départ(s) que Redis n'a pas notés : leur échéance s'en charge", left)
 
 
 async def cancel_others() -> None:

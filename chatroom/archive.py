@@ -6,6 +6,7 @@ Un document par message, dont l'_id est celui du flux : un lot copié deux fois 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC
 from functools import partial
 from typing import Any
@@ -24,7 +25,6 @@ TAKEOVER = 30  # secondes : une copie commencée depuis si longtemps est reprise
 IDLE = 5  # secondes sans rien copier avant de regarder si MongoDB est toujours là
 # Les refus qui tiennent à l'état de MongoDB ; les autres tiennent au document, pour toujours.
 PASSING = {6, 7, 24, 46, 50, 89, 91, 112, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 14031}
-INDEX_CONFLICTS = {67, 85, 86}
 
 
 class Archive:
@@ -83,12 +83,8 @@ class Archive:
             log.info("MongoDB est de retour")
 
     async def _create_index(self) -> None:
-        try:
+        with suppress(OperationFailure):  # il y a déjà un autre index sur « order »
             await self._messages.create_index("order")
-        except OperationFailure as error:
-            if error.code not in INDEX_CONFLICTS:
-                raise
-            log.warning("MongoDB a déjà un autre index sur « order » (%s)", reason(error))
 
     async def _write(self, said: list[Entry]) -> None:
         """Écrit des messages ; met de côté, en le nommant, ce que MongoDB refuse pour toujours."""
@@ -98,12 +94,13 @@ class Archive:
             await self._messages.bulk_write(replacements, ordered=False)
         except BulkWriteError as error:
             refused = error.details["writeErrors"]
-            if not refused or any(one.get("code") in PASSING for one in refused):
-                raise
+            passing = [one for one in refused if one["code"] in PASSING]
+            if passing := passing + error.details["writeConcernErrors"]:
+                raise OperationFailure(passing[0]["errmsg"]) from None
             for one in refused:
                 sentence = "MongoDB refuse le message %s de %s (%s) : l'historique sera sans lui"
                 entry = said[one["index"]]
-                log.warning(sentence, entry.id, entry.pseudo, one.get("errmsg"))
+                log.warning(sentence, entry.id, entry.pseudo, one["errmsg"])
 
 
 def document(entry: Entry) -> dict[str, Any]:
@@ -114,8 +111,4 @@ def document(entry: Entry) -> dict[str, Any]:
 
 def reason(error: PyMongoError) -> str:
     """Rend la raison que donne MongoDB, sans les réglages du pilote qui la suivent."""
-    text = str(error)
-    if isinstance(error, BulkWriteError):
-        refused = error.details["writeErrors"] + error.details["writeConcernErrors"]
-        text = str(refused[0]["errmsg"]) if refused else text
-    return re.split(r" \(configured timeouts|, Timeout: |, full error: ", text)[0]
+    return re.split(r" \(configured timeouts|, Timeout: |, full error: ", str(error))[0]

@@ -1,5 +1,6 @@
 """Ouvrir Redis et MongoDB."""
 
+import asyncio
 import warnings
 from typing import Any
 
@@ -11,6 +12,7 @@ from redis.backoff import ConstantBackoff, ExponentialBackoff, NoBackoff
 
 from .options import CannotStart
 
+CONNECTIONS = 4
 COMMON: dict[str, Any] = {
     "protocol": 2,
     "decode_responses": True,
@@ -21,14 +23,19 @@ COMMON: dict[str, Any] = {
 def patient_redis(url: str) -> Redis:
     """Rend un client de Redis qui insiste sans fin.
 
-    Il n'ouvre que quatre connexions, que les clients de la salle se partagent : avec une par
+    Il n'ouvre que quelques connexions, que les clients de la salle se partagent : avec une par
     client, Redis finirait par les refuser.
     """
     retry = Retry(ExponentialBackoff(cap=1, base=0.05), -1)
     pool = BlockingConnectionPool.from_url(
-        url, max_connections=4, timeout=None, socket_timeout=5, retry=retry, **COMMON
+        url, max_connections=CONNECTIONS, timeout=None, socket_timeout=5, retry=retry, **COMMON
     )
     return Redis.from_pool(pool)
+
+
+async def open_all(patient: Redis) -> None:
+    """Ouvre d'avance toutes ses connexions : quand les descripteurs manquent, il est trop tard."""
+    await asyncio.gather(*(patient.time() for _ in range(CONNECTIONS)))
 
 
 def hasty_redis(url: str) -> Redis:

@@ -63,9 +63,12 @@ def warn_once(sentence: str, *details: object, every: float = 60) -> None:
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Dit en une ligne que les descripteurs manquent, là où asyncio en écrit mille."""
+    """Dit en une ligne que les descripteurs manquent, là où asyncio en écrit mille.
+
+    Il réessaie d'écouter une seconde plus tard, même si le serveur s'est arrêté entre-temps.
+    """
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         warn_once("plus de descripteurs (%s) : les nouveaux venus attendent", error.strerror)
-    else:
+    elif "_start_serving" not in context["message"]:
         loop.default_exception_handler(context)

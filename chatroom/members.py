@@ -1,8 +1,6 @@
 """Les connexions de ce serveur : qui est là, qui suit la salle en direct, comment s'en séparer."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from websockets.asyncio.server import ServerConnection
@@ -40,36 +38,18 @@ class Members:
     def __init__(self) -> None:
         self.live: dict[ServerConnection, Member] = {}
         self.present: dict[str, Member] = {}  # par `owner`
-        self._live_by_author: defaultdict[str, set[Member]] = defaultdict(set)
         self._closing: set[asyncio.Task[None]] = set()  # asyncio n'en garderait pas la trace
-
-    def speaking_as(self, authors: Iterable[str]) -> list[Member]:
-        """Rend les membres en direct qui signent ainsi."""
-        signed = (self._live_by_author.get(author, ()) for author in authors)
-        return [member for members in signed for member in members]
-
-    def listen(self, member: Member) -> None:
-        """Le membre a rattrapé la salle : il la suit désormais en direct."""
-        self.live[member.websocket] = member
-        self._live_by_author[member.author].add(member)
 
     def remove(self, member: Member) -> None:
         self.present.pop(member.owner, None)
-        self._silence(member)
+        self.live.pop(member.websocket, None)
 
     def dismiss(self, member: Member, code: Code, reason: str) -> None:
         """Ferme la connexion d'un membre, sans attendre ; il ne reçoit déjà plus rien."""
-        self._silence(member)
+        self.live.pop(member.websocket, None)
         task = asyncio.create_task(part(member.websocket, code, reason))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-    def _silence(self, member: Member) -> None:
-        self.live.pop(member.websocket, None)
-        same = self._live_by_author[member.author]
-        same.discard(member)
-        if not same:
-            del self._live_by_author[member.author]
 
 
 async def part(websocket: ServerConnection, code: Code, reason: str) -> None:

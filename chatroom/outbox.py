@@ -7,17 +7,14 @@ d'un seul envoi.
 import asyncio
 from typing import NamedTuple
 
-from redis.exceptions import RedisError
 from websockets.asyncio.server import broadcast
 
-from .logs import warn_once
 from .members import Member, Members
 from .sessions import Message, Sessions
 from .stream import BATCH
 from .text import Code
 
 REST = 0.015  # secondes entre deux envois pleins
-RETRY = 1  # seconde avant de redonner à Redis un envoi qu'il n'a pas pu prendre
 
 
 class Departure(NamedTuple):
@@ -60,7 +57,8 @@ class Outbox:
                 waiting.append(self._waiting.get_nowait())
             messages = [one for one in waiting if isinstance(one, Message)]
             departures = [one for one in waiting if isinstance(one, Departure)]
-            results = await self._write(messages, [departure.member for departure in departures])
+            leaving = [departure.member for departure in departures]
+            results = await self._sessions.write(messages, leaving)
             for message, result in zip(messages, results, strict=True):
                 if result:
                     self._give_back(message.member, result)
@@ -70,15 +68,6 @@ class Outbox:
                 len(waiting) >= BATCH
             ):  # que les lecteurs, même ailleurs, puissent suivre les bavards
                 await asyncio.sleep(began + REST - clock())
-
-    async def _write(self, messages: list[Message], leaving: list[Member]) -> list[int | str]:
-        """Écrit dans Redis, en recommençant s'il le faut : les scripts peuvent être répétés."""
-        while True:
-            try:
-                return await self._sessions.write(messages, leaving)
-            except RedisError as error:
-                warn_once("Redis n'a pas pu prendre un envoi (%s) : nouvel essai", error)
-                await asyncio.sleep(RETRY)
 
     def _give_back(self, member: Member, result: int | str) -> None:
         """Dit à son auteur qu'un message n'est pas passé."""

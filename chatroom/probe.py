@@ -45,21 +45,22 @@ async def probe(redis: Any, url: str) -> None:
     for (command, *arguments), reply in zip(HARMLESS, replies, strict=True):
         if isinstance(reply, RedisError):
             keys = [one for one in arguments if str(one).startswith("{chatroom}")]
-            check(" ".join([command, *keys]), str(reply))
+            check(" ".join([command, *keys]), f"{type(reply).__name__} : {reply}")
     for refusal in replies[-1] if isinstance(replies[-1], list) else ():
         check(*refusal.split("|", 1))
 
 
 def check(command: str, error: str) -> None:
     """Lève CannotStart si Redis a refusé cette commande pour de bon."""
+    ours = "donne à son utilisateur les clés {chatroom}:* et cette commande"
     causes = {
-        "unknown command": "il faut Redis 6.2 ou plus récent, ou Valkey, sans commande renommée",
-        "unknown redis command": "il faut un Redis sans commande renommée",
-        "wrongtype": "cette clé y sert déjà à autre chose, efface-la ou change de base",
-        "noperm": "donne à son utilisateur les clés {chatroom}:* et cette commande",
-        "acl failure": "donne à son utilisateur les clés {chatroom}:* et cette commande",
-        "moved": "c'est un nœud d'une grappe, indique celui qui tient les clés {chatroom}:…",
+        "unknown": "il faut Redis 6.2 ou plus récent, ou Valkey, sans commande renommée",
+        "WRONGTYPE": "cette clé y sert déjà à autre chose, efface-la ou change de base",
+        "permission": ours,
+        "ACL failure": ours,
+        "executing the script": ours,  # Redis 6.2
+        "MovedError": "indique le nœud de la grappe qui tient les clés {chatroom}:*",
     }
     for cause, cure in causes.items():
-        if cause in error.lower():
+        if cause.lower() in error.lower():
             raise CannotStart(f"Redis refuse {command} ({reason(error)}) : {cure}.")

@@ -34,16 +34,14 @@ class Entry(NamedTuple):
         Ce qui se lira à l'écran est nettoyé encore une fois : n'importe qui a pu l'écrire.
         """
         names = "kind", "author", "pseudo", "text", "previous"
-        kind, author, pseudo, text, previous = values = [fields.get(name, "") for name in names]
-        ours = is_position(entry_id) and all(isinstance(value, str) for value in values)
-        if not ours or kind not in SENTENCES or (kind == "say" and not text) or not pseudo:
-            problem = "les champs ne sont pas ceux de la chatroom"
-        elif len(text) > MAX_MESSAGE or len(pseudo) > MAX_PSEUDO:
-            problem = "un champ est trop long"
-        else:
-            return cls(entry_id, kind, author, clean_message(pseudo), clean_message(text), previous)
-        sentence = f"entrée %s ignorée : {problem} (les suivantes le seront sans un mot)"
-        warn_once(sentence, entry_id, every=math.inf)
+        values = [fields.get(name, "") for name in names]
+        if is_position(entry_id) and all(isinstance(value, str) for value in values):
+            kind, author, pseudo, text, previous = values
+            told = pseudo and kind in SENTENCES and (text or kind != "say")
+            if told and len(pseudo) <= MAX_PSEUDO and len(text) <= MAX_MESSAGE:
+                pseudo, text = clean_message(pseudo), clean_message(text)
+                return cls(entry_id, kind, author, pseudo, text, previous)
+        warn_once("entrée %s ignorée : elle n'est pas de la chatroom", entry_id, every=math.inf)
         return None
 
     def line(self) -> str:

@@ -45,8 +45,9 @@ class Room:
                 self._tell("Redis est de retour")
                 silent = False
             if ids:
-                self._pass_on(entries)
-                self._dismiss(entries)
+                if entries:
+                    self._pass_on(entries)
+                    self._dismiss(entries)
                 self.position = ids[-1]
                 if len(ids) < BATCH:
                     await asyncio.sleep(REST)
@@ -54,8 +55,8 @@ class Room:
     async def catch_up(self, member: Member) -> None:
         """Envoie à un membre ce qui s'est passé depuis sa position, puis le fait suivre en direct.
 
-        Entre la dernière comparaison et listen() il n'y a pas d'await : le lecteur ne peut donc
-        rien passer dans cet intervalle, et rien ne manque ni ne double.
+        Après la dernière comparaison il n'y a pas d'await : le lecteur ne peut rien passer avant
+        que le membre suive en direct, et rien ne manque ni ne double.
         """
         position = member.position
         while position != (target := self.position):
@@ -64,7 +65,7 @@ class Room:
             if lines:
                 await member.websocket.send("\n".join(lines))
             position = ids[-1] if len(ids) == BATCH else target
-        self._members.listen(member)
+        self._members.live[member.websocket] = member
 
     def _pass_on(self, entries: list[Entry]) -> None:
         """Passe des entrées à chaque membre en direct, en une trame, sans ses propres lignes."""
@@ -72,10 +73,9 @@ class Room:
         by_author = defaultdict(list)
         for number, entry in enumerate(entries):
             by_author[entry.author].append(number)
-        speakers = self._members.speaking_as(by_author)
-        listeners = self._members.live.keys() - {member.websocket for member in speakers}
-        if lines:
-            broadcast(listeners, "\n".join(lines))
+        live = self._members.live
+        speakers = [member for member in live.values() if member.author in by_author]
+        broadcast(live.keys() - {member.websocket for member in speakers}, "\n".join(lines))
         for member in speakers:
             others = lines.copy()
             for number in reversed(by_author[member.author]):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection
 
 from .members import Member
@@ -49,16 +49,10 @@ class Sessions:
     async def find(self, session: str) -> tuple[Pseudo, str]:
         """Rend le pseudo d'une session, et la connexion qui la tient ou la tenait ; lève Refused
         si elle est inconnue."""
-        known: list[Any] = [None]
-        try:
-            known = await self._redis.hmget(key(session), "pseudo", "name", "owner")
-        except ResponseError as error:
-            if "WRONGTYPE" not in str(error):  # sinon, cette clé n'est pas une session
-                raise
-        if None in known:
-            raise Refused(Code.UNKNOWN_SESSION, "session inconnue ou expirée")
-        shown, folded, owner = known
-        return Pseudo(shown, folded), owner
+        shown, folded, owner = await self._redis.hmget(key(session), "pseudo", "name", "owner")
+        if shown and folded and owner:
+            return Pseudo(shown, folded), owner
+        raise Refused(Code.UNKNOWN_SESSION, "session inconnue ou expirée")
 
     async def enter(
         self, websocket: ServerConnection, session: str, pseudo: Pseudo, previous: str
