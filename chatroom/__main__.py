@@ -12,7 +12,7 @@ from websockets.asyncio.server import Server, serve
 from websockets.typing import Origin
 
 from .archive import Archive
-from .backends import curious_redis, hasty_redis, open_all, open_mongo, patient_redis
+from .backends import curious_redis, hasty_redis, open_all, open_messages, patient_redis
 from .connection import Chatroom
 from .door import Door
 from .history import History
@@ -36,8 +36,7 @@ async def run(options: Options) -> None:
     """Tient la chatroom jusqu'à Ctrl+C, SIGTERM ou SIGHUP."""
     asyncio.get_running_loop().set_exception_handler(watch_loop)
     stop = stop_event()
-    mongo = open_mongo(options.mongo_url)
-    messages = mongo.get_default_database("chatroom")["chatroom"]
+    messages = open_messages(options.mongo_url)
     curious, hasty = curious_redis(options.redis_url), hasty_redis(options.redis_url)
     patient = patient_redis(options.redis_url)
     async with curious, hasty, patient:
@@ -58,10 +57,11 @@ async def run(options: Options) -> None:
             host, port = server.sockets[0].getsockname()[:2]
             host = f"[{host}]" if ":" in host else host
             log.info("Serveur à l'écoute sur ws://%s:%d (Ctrl+C pour l'arrêter)", host, port)
-            await stop.wait()
+            with suppress(asyncio.CancelledError):  # Ctrl+C sous Windows
+                await stop.wait()
             await close(server, members)
             await cancel_others()
-    mongo.close()
+    messages.database.client.close()
 
 
 async def listen(chatroom: Chatroom, door: Door, options: Options) -> Server:

@@ -50,17 +50,17 @@ def curious_redis(url: str) -> Redis:
     return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=once, **COMMON)
 
 
-def open_mongo(url: str) -> Any:
-    """Rend un client de MongoDB, qui n'a pas besoin d'être là : on l'attendra.
+def open_messages(url: str) -> Any:
+    """Rend la collection des messages. MongoDB n'a pas besoin d'être là : on l'attendra.
 
     Une écriture ne compte que notée dans son journal. Le successeur de motor s'écrirait
-    AsyncMongoClient(url, ...), importé de pymongo, avec `await` devant mongo.close().
+    AsyncMongoClient(url, ...), importé de pymongo, avec `await` devant close().
     """
+    limits: dict[str, Any] = {"serverSelectionTimeoutMS": 1000, "socketTimeoutMS": 5000}
     try:
         with warnings.catch_warnings(action="error", category=UserWarning):  # une option inconnue
-            return AsyncIOMotorClient(
-                url, serverSelectionTimeoutMS=1000, socketTimeoutMS=5000, journal=True
-            )
+            mongo: Any = AsyncIOMotorClient(url, journal=True, **limits)
+        return mongo.get_default_database("chatroom")["chatroom"]
     except (PyMongoError, ValueError, TypeError, UserWarning) as error:
         # La raison de pymongo peut citer un morceau du mot de passe.
         why = "un mot de passe s'y écrit encodé en %" if "@" in url else error

@@ -15,7 +15,7 @@ from .logs import log, warn_once
 from .members import Member, Members, part
 from .outbox import Outbox
 from .room import Room
-from .sessions import Sessions
+from .sessions import Sessions, reason
 from .text import MAX_MESSAGE, Code, Refused, clean_message, clean_pseudo
 
 HELLO_DELAY = 10  # secondes pour se présenter
@@ -48,7 +48,7 @@ class Chatroom:
         except Refused as error:
             refusal = error
         except RedisError as error:
-            warn_once("Redis refuse une arrivée (%s)", error)
+            warn_once("Redis refuse une arrivée (%s)", reason(error))
             refusal = Refused(Code.LATER, "Redis refuse d'écrire, réessaie plus tard")
         except Exception:
             log.exception("défaut du serveur : une connexion se ferme")
@@ -116,8 +116,8 @@ async def first_frame(websocket: ServerConnection) -> tuple[str, str]:
         async with asyncio.timeout(HELLO_DELAY):
             frame = await websocket.recv()
     except TimeoutError:
-        reason = f"rien reçu en {HELLO_DELAY} s, présente-toi par Hello|"
-        raise Refused(Code.REFUSED, reason) from None
+        late = f"rien reçu en {HELLO_DELAY} s, présente-toi par Hello|"
+        raise Refused(Code.REFUSED, late) from None
     if isinstance(frame, bytes):
         raise Refused(Code.NOT_TEXT, NOT_TEXT)
     verb, bar, text = frame.partition("|")

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from .logs import warn_once
 from .members import Members
 from .room import Room
-from .sessions import PRESENCE, Sessions
+from .sessions import PRESENCE, Sessions, reason
 from .text import Code
 
 RENEWAL = 5  # secondes entre deux nouvelles
@@ -31,7 +31,7 @@ async def keep_presence(sessions: Sessions, members: Members, room: Room) -> Non
                 await sessions.sweep(now)
             last = now
         except RedisError as error:
-            warn_once("Redis refuse les nouvelles des présents (%s) : nouvel essai", error)
+            warn_once("Redis refuse les nouvelles des présents (%s) : nouvel essai", reason(error))
 
 
 async def renew(sessions: Sessions, members: Members, room: Room) -> None:

@@ -140,5 +140,6 @@ def departure(session: str, owner: str) -> tuple[str | int, ...]:
 
 
 def reason(error: object) -> str:
-    """Rend la raison d'un refus de Redis, sans ce que le script y ajoute."""
-    return re.sub(r"@?user_script: ?\d+: -?| script: .*", "", str(error))
+    """Rend la raison d'un refus de Redis, sur une ligne, sans ce que le script y ajoute."""
+    added = r"Error running script .*?\): |@?user_script: ?\d+: -?| script: .*|\s+$"
+    return re.sub(added, "", str(error))
