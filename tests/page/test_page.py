@@ -224,10 +224,11 @@ def test_a_silent_cut_is_noticed(fake: Fake, profile: Profile):
     server = fake()
     page = join(profile, server)
     page.clock.install()
-    say(page, "passé")
-    server.wait_frames("Hello|Léa", "passé")
-    server.say("[10:00] Zoé a dit : bien reçu")
-    expect_said(page, "Vous avez dit : passé", "Zoé a dit : bien reçu")
+    passed = "Vous avez dit : perdu ?"
+    say(page, "perdu ?")
+    server.wait_frames("Hello|Léa", "perdu ?")
+    server.say("[10:00] Zoé a dit : non")
+    expect_said(page, passed, "Zoé a dit : non")
     server.hush()
     for _ in range(2):
         say(page, "perdu ?")
@@ -235,12 +236,12 @@ def test_a_silent_cut_is_noticed(fake: Fake, profile: Profile):
     expect_state(page, "Léa, sur")
     page.clock.fast_forward(15_000)
     expect_state(page, "plus signe de vie")
-    expect_said(page, "Zoé a dit : bien reçu", DOUBTFUL, DOUBTFUL)
+    expect_said(page, passed, "Zoé a dit : non", DOUBTFUL, DOUBTFUL)
     page.clock.fast_forward(10_000)
-    server.wait_frames("Hello|Léa", "passé", "ID|secret-42")
-    server.say("[10:01] Léa a dit : passé\n[10:02] Léa a dit : perdu ?\n[10:03] Zoé a dit : oui")
-    returned = "Vous avez dit : perdu ?", DOUBTFUL, "Welcome back Léa !", "Zoé a dit : oui"
-    expect_said(page, "Vous avez dit : passé", "Zoé a dit : bien reçu", *returned)
+    server.wait_frames("Hello|Léa", "perdu ?", "ID|secret-42")
+    server.say("[10:02] Léa a dit : perdu ?\n[10:03] Zoé a dit : oui")
+    returned = passed, DOUBTFUL, "Welcome back Léa !", "Zoé a dit : oui"
+    expect_said(page, passed, "Zoé a dit : non", *returned)
 
 
 @pytest.mark.parametrize("answers", [True, False])
