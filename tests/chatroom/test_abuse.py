@@ -105,14 +105,11 @@ async def test_flooder(storage, program, seconds, bound):
         witness = await room.join("témoin")
         crowd.start(5)
         await witness.until(lambda: len(witness.messages) > 50, "le trafic")
-        flood = Process(sys.executable, "-c", FLOODER, server.url, str(seconds))
-        try:
+        with Process(sys.executable, "-c", FLOODER, server.url, str(seconds)) as flood:
             await witness.hear("bla 0")
             began = time.perf_counter()
             await asyncio.to_thread(flood.wait_line, "envoyés", seconds + 30)
             ended = time.perf_counter()
-        finally:
-            flood.kill()
         await crowd.end(witness)
         theirs = [text for text in witness.messages if text.startswith("auteur")]
         lost, doubled = lost_and_doubled(crowd.sent, theirs)
@@ -162,8 +159,7 @@ async def test_out_of_descriptors(redis_url, mongo_url, program):
     command, folder = command_of(program)
     few = "sh", "-c", 'ulimit -n 100; exec "$@"', "sh"
     settings = {"REDIS_URL": redis_url, "MONGO_URL": mongo_url}
-    server = Process(*few, *command, "-p", "0", cwd=folder, **settings)
-    try:
+    with Process(*few, *command, "-p", "0", cwd=folder, **settings) as server:
         url = (await asyncio.to_thread(server.wait_line, r"ws://\S+"))[0]
         port = int(url.rsplit(":", 1)[1])
         ada, bob = [await Chatter.join(url, pseudo) for pseudo in ("Ada", "Bob")]
@@ -185,8 +181,6 @@ async def test_out_of_descriptors(redis_url, mongo_url, program):
         await bob.hear("une place")
         assert await asyncio.to_thread(server.stop) == 0
         assert len(server.lines) < 5 and "Traceback" not in server.output, server.output
-    finally:
-        server.kill()
 
 
 # --- Les octets ----------------------------------------------------------------------------------
@@ -260,11 +254,12 @@ FIRST_FRAMES = {
 @pytest.fixture(scope="module")
 def server(storage, program):
     """Un serveur que rien de ce qui suit ne doit arrêter, ni faire écrire une ligne."""
-    with ExitStack() as exits:
-        redis, mongo = (exits.enter_context(one()) for one in (storage.redis, storage.mongo))
-        server = Server(program, REDIS_URL=redis.url, MONGO_URL=mongo.url)
+    with (
+        storage.redis() as redis,
+        storage.mongo() as mongo,
+        Server(program, REDIS_URL=redis.url, MONGO_URL=mongo.url) as server,
+    ):
         server.redis_url = redis.url
-        exits.callback(server.kill)
         yield server
         assert server.stop() == 0, server.output
         assert server.lines[1:] == [], server.output

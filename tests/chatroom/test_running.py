@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from urllib.error import HTTPError
@@ -57,8 +57,7 @@ def test_precedence(tmp_path: Path, program, databases):
 
     def target(*options: str, file: str = "", **env: str) -> tuple[str, str]:
         (tmp_path / ".env").write_text(file, encoding="utf-8-sig")
-        process = Process(*command_of(copy)[0], *options, cwd=tmp_path, **databases, **env)
-        with closing_process(process):
+        with Process(*command_of(copy)[0], *options, cwd=tmp_path, **databases, **env) as process:
             return process.wait_line(r"sur (203\S+), port (\d+) ").groups()
 
     port = [str(free_port()) for _ in range(3)]
@@ -71,14 +70,6 @@ def test_precedence(tmp_path: Path, program, databases):
     assert target(file=file, **env) == (f"{NOWHERE}3", port[1])
     assert target("-a", "", "-p", "", file=file, **empty) == (f"{NOWHERE}4", port[2])
     assert target("-a", f"{NOWHERE}2", file="# rien\nWS_PORT=\n") == (f"{NOWHERE}2", "8888")
-
-
-@contextmanager
-def closing_process(process: Process):
-    try:
-        yield process
-    finally:
-        process.kill()
 
 
 @pytest.mark.parametrize(
@@ -121,8 +112,7 @@ def test_passwords_stay_secret(program, databases, name, url):
     """Aucune phrase ne montre un mot de passe, ni un morceau d'un mot de passe mal écrit."""
     command, folder = command_of(program)
     env = databases | {name: url}
-    process = Process(*command, "-p", "0", cwd=folder, **env)
-    with closing_process(process):
+    with Process(*command, "-p", "0", cwd=folder, **env) as process:
         assert process.wait(15) in (1, 2)
     assert "Traceback" not in process.output and "s3cret" not in process.output, process.output
     assert name in process.output and process.lines[-1].endswith("."), process.output
@@ -192,7 +182,7 @@ def test_no_redis(program, silent_port):
         sentence = refusal(program, REDIS_URL=f"redis://127.0.0.1:{port}/0", MONGO_URL=NOBODY)
         assert str(port) in sentence and "REDIS_URL" in sentence, sentence
         assert "databases.py" in sentence, sentence
-    with closing_process(Server("ws_i_1_server.py")) as other:
+    with Server("ws_i_1_server.py") as other:
         url = other.url.replace("ws://", "redis://")
         assert "REDIS_URL" in refusal(program, REDIS_URL=url, MONGO_URL=NOBODY)
 
@@ -212,8 +202,7 @@ def test_ctrl_c_while_waiting_for_redis(program, silent_port):
     """Ctrl+C avant même d'écouter arrête le serveur sans trace d'erreur."""
     command, folder = command_of(program)
     url = f"redis://127.0.0.1:{silent_port}/0"
-    process = Process(*command, "-p", "0", cwd=folder, REDIS_URL=url)
-    with closing_process(process):
+    with Process(*command, "-p", "0", cwd=folder, REDIS_URL=url) as process:
         table = Path("/proc/net/tcp")
         called = re.compile(rf" \S+:{silent_port:04X} 01 ")
         wait_for(lambda: called.search(table.read_text()), "le serveur n'a pas appelé Redis")
@@ -227,8 +216,7 @@ def test_ctrl_c_while_waiting_for_redis(program, silent_port):
 def test_one_line_with_its_url(program, databases):
     """Une fois qu'il écoute vraiment, une ligne avec l'heure, le niveau et l'adresse."""
     port = free_port()
-    server = Server(program, port=port, **databases)
-    with closing_process(server):
+    with Server(program, port=port, **databases) as server:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
         assert server.stop() == 0
     url = f"ws://127.0.0.1:{port}"
@@ -242,8 +230,7 @@ def test_one_line_with_its_url(program, databases):
 @pytest.mark.skipif(not socket.has_ipv6, reason="pas d'IPv6 ici : rien à activer")
 async def test_ipv6(program, databases):
     """Une adresse IPv6 s'écrit entre crochets dans l'URL, et l'URL marche."""
-    server = Server(program, address="::1", **databases)
-    with closing_process(server):
+    with Server(program, address="::1", **databases) as server:
         assert re.fullmatch(r"ws://\[::1\]:\d+", server.url)
         await (await Chatter.join(server.url, "Ada")).leave()
         assert await asyncio.to_thread(server.stop) == 0
@@ -290,12 +277,11 @@ async def test_output_that_goes_away(storage, program):
     """`| head -1`, puis de quoi se plaindre : personne n'est fermé."""
     async with stage(storage, program, servers=0) as room:
         command, folder = command_of(program)
-        pipe = Process(
+        with Process(
             *("sh", "-c", '"$@" 2>&1 | head -1', "sh", *command, "-p", "0"),
             cwd=folder,
             **room.settings,
-        )
-        with closing_process(pipe):
+        ) as pipe:
             url = (await asyncio.to_thread(pipe.wait_line, r"ws://\S+"))[0]
             await two_talk_while_mongo_dies(room, url)
 
@@ -321,8 +307,9 @@ async def test_full_pipe(storage, program):
     async with stage(storage, program, servers=0) as room, full_pipe() as pipe:
         command, folder = command_of(program)
         port = free_port()
-        process = Process(*command, "-p", str(port), cwd=folder, stdout=pipe, **room.settings)
-        with closing_process(process):
+        with Process(
+            *command, "-p", str(port), cwd=folder, stdout=pipe, **room.settings
+        ) as process:
             await eventually(lambda: listens(port), "n'écoute pas", 20)
             await two_talk_while_mongo_dies(room, f"ws://127.0.0.1:{port}")
             assert await asyncio.to_thread(process.stop) == 0
@@ -367,8 +354,7 @@ async def test_output_that_is_not_utf_8(redis_url, mongo_url, program):
 async def test_signal(program, databases, number):
     """Chaque client lit 1001, même celui qui ne s'est pas présenté ; les départs sont notés ; le
     serveur rend 0."""
-    server = Server(program, **databases)
-    with closing_process(server):
+    with Server(program, **databases) as server:
         people = [await Chatter.join(server.url, f"P{number}") for number in range(5)]
         stranger = await Chatter.open(server.url)
         stop = asyncio.create_task(asyncio.to_thread(server.stop, number))
@@ -391,8 +377,7 @@ def check_quiet(server: Server) -> None:
 async def test_nohup(program, databases):
     """Lancé par `nohup`, il survit à la fermeture de la fenêtre."""
     command, folder = command_of(program)
-    process = Process("nohup", *command, "-p", "0", cwd=folder, **databases)
-    with closing_process(process):
+    with Process("nohup", *command, "-p", "0", cwd=folder, **databases) as process:
         url = (await asyncio.to_thread(process.wait_line, r"ws://\S+"))[0]
         ada = await Chatter.join(url, "Ada")
         process.send_signal(signal.SIGHUP)
@@ -455,8 +440,7 @@ async def test_stopped_without_redis(storage, program):
 def test_second_ctrl_c(program, databases):
     """Un second Ctrl+C, à quelque moment que ce soit de la fin, n'y change rien."""
     for pause in 0.01, 0.03, 0.06, 0.1:
-        server = Server(program, **databases)
-        with closing_process(server):
+        with Server(program, **databases) as server:
             server.send_signal(signal.SIGINT)
             for _ in range(4):
                 time.sleep(pause)
@@ -468,7 +452,9 @@ def test_second_ctrl_c(program, databases):
 
 def test_stopped_with_a_half_open_connection(program, databases):
     """Une connexion qui n'a rien dit n'est pas une session : en partant, on n'en parle pas."""
-    server = Server(program, **databases)
-    with closing_process(server), closing(socket.create_connection(("127.0.0.1", server.port))):
+    with (
+        Server(program, **databases) as server,
+        socket.create_connection(("127.0.0.1", server.port)),
+    ):
         assert server.stop(timeout=15) == 0
     check_quiet(server)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 
@@ -83,7 +83,8 @@ def command_of(program: str | Path) -> tuple[list[str | Path], Path]:
 class Process:
     """Un programme en cours : ce qu'il écrit, ce qu'on lui envoie, comment il finit.
 
-    `lines` grandit à mesure qu'il écrit (sortie et erreurs mêlées, comme à l'écran).
+    `lines` grandit à mesure qu'il écrit (sortie et erreurs mêlées, comme à l'écran). À la fin d'un
+    `with`, il est tué s'il tourne encore.
     """
 
     def __init__(
@@ -111,6 +112,12 @@ class Process:
         self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.kill()
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
@@ -202,12 +209,9 @@ def refusal(program: str | Path, *options: str, code: int = 1, **env: str) -> st
     d'`argparse`, qui met son mode d'emploi avant la phrase.
     """
     command, folder = command_of(program)
-    process = Process(*command, "-p", "0", *options, cwd=folder, **env)
     started = time.monotonic()
-    try:
+    with Process(*command, "-p", "0", *options, cwd=folder, **env) as process:
         assert process.wait(20) == code, process.output
-    finally:
-        process.kill()
     assert time.monotonic() - started < 5 * PATIENCE + 1, process.output  # une pour Python lui-même
     assert "Traceback" not in process.output and "ws://" not in process.output, process.output
     assert code == 2 or len(process.lines) == 1, process.output
