@@ -59,11 +59,11 @@ noter: install $(NODE_MODULES) ## note un rendu : make noter RENDU=../etudiant
 	@test -n "$(RENDU)" || { echo "Quel dossier ? make noter RENDU=../etudiant"; exit 2; }
 	@$(PYTEST) --rendu="$(RENDU)" --langue=$(LANGUE) $(if $(RAPPORT),--rapport="$(RAPPORT)")
 
-bench: install $(NODE_MODULES) ## mesure nos serveurs et leurs concurrents, en quelques minutes
-	@$(PYTHON) bench/bench.py
+bench: install ## mesure nos serveurs et leurs concurrents, en moins de dix minutes
+	@$(PYTHON) -m bench
 
-bench-long: install $(NODE_MODULES) ## le même, cinq tours de chaque mesure
-	@$(PYTHON) bench/bench.py --rounds 5 --seconds 2 --grade 20
+bench-long: install ## le même, cinq tours de chaque mesure, et vingt rendus notés
+	@$(PYTHON) -m bench --rounds 5 --grade 20
 
 install: $(VENV)/installed
 

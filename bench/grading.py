@@ -1,41 +1,32 @@
-"""Ce que coûte la notation : un rendu, puis plusieurs ensemble.
-
-python grading.py [NOMBRE]
-"""
+"""Ce que coûte la notation : un rendu complet, puis plusieurs ensemble."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 
-from variants import ROOT
-
-EXAMPLES = ROOT / "tests" / "rendus"
-
-
-def measure(count: int) -> list[dict]:
-    """Note le dépôt lui-même, puis `count` rendus d'essai à la fois (s'il y en a plus d'un)."""
-    examples = sorted(path for path in EXAMPLES.glob("*") if path.is_dir())[:count]
-    batches = [[ROOT]] + ([examples] if count > 1 else [])
-    return [grade(batch) for batch in batches]
+from .drive import resident_kib
+from .systems import DATA, ROOT
 
 
-def grade(folders) -> dict:
-    """Note ces rendus comme le fait `make noter`, et rend la durée et le temps de calcul."""
-    print(f"Notation de {len(folders)} rendu(s)…", flush=True)
-    command = [sys.executable, "-m", "pytest", "-n", "2", "-q"]
-    command += [f"--rendu={folder}" for folder in folders]
-    began = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)  # compte aussi les enfants qu'il a attendus
-    return {
-        "folders": len(folders),
-        "exit_code": os.waitstatus_to_exitcode(status),
-        "seconds": round(time.monotonic() - began, 2),
-        "cpu": round(usage.ru_utime + usage.ru_stime, 2),
-    }
-
-
-if __name__ == "__main__":
-    for result in measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1):
-        print(result)
+def measure(count: int):
+    """Note un rendu complet, nos scripts, puis `count` à la fois, comme le fait `make noter`."""
+    for number in sorted({1, count}):
+        shutil.rmtree(DATA / "handins", ignore_errors=True)
+        command = [sys.executable, "-m", "pytest", "-n", "2", "-q"]
+        for one in range(1, number + 1):
+            folder = DATA / "handins" / f"etudiant-{one:02}"
+            folder.mkdir(parents=True)
+            for script in ROOT.glob("ws_*"):
+                shutil.copy(script, folder)
+            command.append(f"--rendu={folder}")
+        began, peak = time.monotonic(), 0
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+            peak = max(peak, resident_kib(process.pid))
+            time.sleep(0.2)
+        usage = ended[2]  # le calcul de tous les enfants qu'il a attendus
+        where = {"system": "grading", "load": "noter", "clients": number, "servers": 1}
+        costs = {"server_cpu": usage.ru_utime + usage.ru_stime, "memory_kib": peak}
+        yield where | costs | {"seconds": time.monotonic() - began}

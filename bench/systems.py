@@ -1,12 +1,13 @@
 """Ce que l'on compare : chaque système, comment il se lance, ce qu'on s'attend qu'il coûte."""
 
+import shutil
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from variants import FIRST, II_2, II_3, ROOT, VARIANTS, Variant
-
 BENCH = Path(__file__).parent
+ROOT = BENCH.parent
+DATA = BENCH / ".data"
 PEERS = BENCH / "peers"
 PYTHON = BENCH / ".venv" / "bin" / "python"
 UVICORN = (PYTHON, "-m", "uvicorn", "--app-dir", PEERS, "--host", "127.0.0.1", "--port", "{port}")
@@ -14,13 +15,18 @@ UVICORN += ("--log-level", "warning", "--ws-per-message-deflate", "false", "--ba
 UVICORN += ("--ws-ping-interval", "60", "--ws-ping-timeout", "60")  # saturé, il se ferait couper
 
 
+class Failed(Exception):
+    """Une mesure n'a pas pu se faire ; le message dit pourquoi."""
+
+
 @dataclass(frozen=True)
 class System:
     """Un système mesuré.
 
-    `command` contient {port}, et {lines} pour la limite à plusieurs lignes par trame. `cost` est le
-    coût attendu, en µs de calcul par ligne : il ne sert qu'à choisir combien de messages envoyer,
-    pour que chaque mesure dure à peu près le même temps.
+    `command` contient {port}, et {lines} : combien de lignes la limite met dans une trame. `cost`
+    est le coût attendu, en µs de calcul par ligne : il ne sert qu'à choisir combien de messages
+    envoyer, pour que chaque mesure dure à peu près autant. Une variante a des `changes` : dans un
+    fichier, chaque passage que l'on remplace, et par quoi.
     """
 
     name: str
@@ -29,94 +35,97 @@ class System:
     cost: float
     redis: bool = True
     mongo: bool = False
-    socketio: bool = False
     deflate: bool = False
-    environment: dict = field(default_factory=dict)
-    variant: Variant | None = None
+    file: str = ""
+    changes: tuple[tuple[str, str], ...] = ()
+
+    def folder(self) -> Path:
+        """Rend le dossier d'où le lancer, où une variante est écrite d'abord."""
+        if not self.changes:
+            return ROOT
+        text = (ROOT / self.file).read_text(encoding="utf-8")
+        for old, new in self.changes:
+            if text.count(old) != 1:
+                raise Failed(f"{self.label} : {self.file} n'a plus « {old} »")
+            text = text.replace(old, new)
+        folder = DATA / "variants" / self.name
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(ROOT / "chatroom", folder / "chatroom")
+        (folder / self.file).write_text(text, encoding="utf-8")
+        return folder
 
 
-def ours(name, label, script, cost, **more):
-    return System(name, label, (sys.executable, script, "-p", "{port}"), cost, **more)
+def script(name, label, *words, cost, **more):
+    return System(name, label, (sys.executable, *words, "-p", "{port}"), cost, **more)
 
 
-def from_variant(variant, cost):
-    return ours(
-        variant.name,
-        variant.label,
-        variant.name,
-        cost,
-        redis=variant.script != FIRST,
-        mongo=variant.script == II_3,
-        deflate=variant.name.endswith("-deflate"),
-        variant=variant,
+def beside(path: str) -> System:
+    """Un autre serveur de chat, donné par son chemin, à mesurer à côté de chatroom."""
+    path = str(Path(path).resolve())
+    return script(path, path, path, cost=0.5, mongo=True)
+
+
+# Nos serveurs.
+CHATROOM = script("chatroom", "chatroom", "-m", "chatroom", cost=0.5, mongo=True)
+II3 = script("ii3", "II.3", "ws_ii_3_server.py", cost=2, mongo=True)
+II2 = script("ii2", "II.2", "ws_ii_2_server.py", cost=1.5)
+I3 = script("i3", "I.3", "ws_i_3_server.py", cost=8, redis=False)
+
+# Ce que l'on choisirait à leur place.
+NODE_SERVER = ("node", PEERS / "node_server.js", "{port}")
+UWS_SERVER = (PYTHON, PEERS / "uws_server.py", "{port}")
+STREAM_SERVER = (sys.executable, PEERS / "stream_server.py", "{port}")
+NODE = System("node", "Node `ws` + redis", NODE_SERVER, 8)
+NODE_ALONE = System("node-alone", "Node `ws`, sans Redis", NODE_SERVER, 8, redis=False)
+UWS = System("uws", "uWebSockets (socketify)", UWS_SERVER, 2, redis=False)
+FASTAPI = System("fastapi", "FastAPI + redis", (*UVICORN, "fastapi_server:app"), 14)
+CHANNELS = System("channels", "Channels + channels_redis", (*UVICORN, "channels_server:app"), 150)
+STREAM = System("stream", "un lecteur de stream Redis par client", STREAM_SERVER, 100)
+
+# Ce que l'on ne peut guère battre.
+LIMIT_SERVER = (sys.executable, PEERS / "limit.py", "{port}", "{lines}")
+LIMIT = System("limit", "limite, les trames de chatroom", LIMIT_SERVER, 0.2, redis=False)
+
+SYSTEMS = (CHATROOM, LIMIT, II3, II2, UWS, NODE, FASTAPI, STREAM, CHANNELS, I3, NODE_ALONE)
+
+
+def variant(system, name, label, file, *changes, **more):
+    """Un de nos serveurs, où une seule chose change."""
+    name, label = f"{system.name}-{name}", f"{system.label}, {label}"
+    return replace(system, name=name, label=label, file=file, changes=changes, **more)
+
+
+def sending(body):
+    """Ce qui change dans I.3 pour que relay() attende `body` au lieu de passer par broadcast()."""
+    deliver = (
+        "async def deliver(author, sentence):\n"
+        '    line = f"[{datetime.now():%H:%M}] {sentence}"\n'
+        '    others = [c["websocket"] for session, c in clients.items() if session != author]\n'
+        f"    {body}\n\n\n"
     )
+    said = '(session, f"{pseudo} a dit : {text}")'
+    return (f"publish{said}", f"await deliver{said}"), ("def clean(", f"{deliver}def clean(")
 
 
-I3 = ours("i3", "I.3", ROOT / FIRST, 5, redis=False)
-II2 = ours("ii2", "II.2", ROOT / II_2, 0.4)
-II3 = ours("ii3", "II.3", ROOT / II_3, 0.45, mongo=True)
-UWS = System(
-    "uws", "uWebSockets (socketify)", (PYTHON, PEERS / "uws_server.py", "{port}"), 0.6, redis=False
+LOOP = sending("for other in others:\n        await other.send(line)")
+GATHER = sending("await asyncio.gather(*(c.send(line) for c in others), return_exceptions=True)")
+DEFLATE = ("options.port, compression=None", 'options.port, compression="deflate"')
+ONE_LINE = (
+    'broadcast([connection], "\\n".join(others))',
+    "any(broadcast([connection], line) for line in others)",
 )
-NODE = System("node", "Node `ws` + redis", ("node", PEERS / "node_server.js", "{port}"), 4)
-FASTAPI = System("fastapi", "FastAPI + redis", (*UVICORN, "fastapi_server:app"), 12)
-SOCKETIO = System(
-    "socketio",
-    "python-socketio + AsyncRedisManager",
-    (*UVICORN, "socketio_server:app"),
-    16,
-    socketio=True,
-)
-CHANNELS_CORE = System(
-    "channels-core",
-    "Channels + channels_redis (core)",
-    (*UVICORN, "channels_server:app"),
-    250,
-    environment={"LAYER": "core"},
-)
-CHANNELS_PUBSUB = System(
-    "channels-pubsub",
-    "Channels + channels_redis (pubsub)",
-    (*UVICORN, "channels_server:app"),
-    150,
-    environment={"LAYER": "pubsub"},
-)
-NODE_MEMORY = System(
-    "node-memoire", "Node `ws`, sans Redis", ("node", PEERS / "node_server.js", "{port}"), 4,
-    redis=False,
-)  # fmt: skip
-FASTAPI_MEMORY = System(
-    "fastapi-memoire", "FastAPI, sans Redis", (*UVICORN, "fastapi_server:app"), 12, redis=False
-)
-LIMIT = System(
-    "limite-ligne",
-    "limite, une ligne par trame",
-    (sys.executable, PEERS / "limit.py", "{port}", "1"),
-    3,
-    redis=False,
-)
-LIMIT_FRAMES = System(
-    "limite-trame",
-    "limite, mêmes trames que II.2",
-    (sys.executable, PEERS / "limit.py", "{port}", "{lines}"),
-    0.2,
-    redis=False,
-)
+NO_REST = ("\nREST = 0.015", "\nREST = 0")
 
-SHARED_ROOM = (II2, II3, UWS, NODE, FASTAPI, SOCKETIO, CHANNELS_CORE, CHANNELS_PUBSUB)
-ONE_PROCESS = (I3, NODE_MEMORY, FASTAPI_MEMORY, LIMIT)
-COSTS = {"i3": 6, "ii2": 0.5, "ii3": 0.5}  # attendus des variantes, d'après leur étape
-DEARER = {
-    "ii2-une-ligne": 4,
-    "ii2-nu": 5,
-    "ii2-abonnements": 100,
-    "ii2-sans-repos": 2,
-    "i3-boucle": 9,
-}
-DEARER |= {"i3-taches": 25, "i3-gather": 25, "i3-deflate": 30, "ii2-deflate": 1}
-VARIANT_SYSTEMS = tuple(
-    from_variant(variant, DEARER.get(variant.name, COSTS[variant.name.split("-")[0]]))
-    for variant in VARIANTS
+# Chaque serveur, puis ce que l'on y change.
+VARIANTS = (
+    I3,
+    variant(I3, "loop", "boucle de `await send()`", "ws_i_3_server.py", *LOOP, cost=12),
+    variant(I3, "gather", "`asyncio.gather`", "ws_i_3_server.py", *GATHER, cost=25),
+    variant(I3, "deflate", "compression", "ws_i_3_server.py", DEFLATE, cost=20, deflate=True),
+    II2,
+    variant(II2, "one-line", "une ligne par trame", "ws_ii_2_server.py", ONE_LINE, cost=10),
+    variant(II2, "no-rest", "sans repos", "ws_ii_2_server.py", NO_REST, cost=8),
+    CHATROOM,
+    variant(CHATROOM, "no-rest", "sans repos", "chatroom/room.py", NO_REST),
 )
-EVERY_SYSTEM = (*SHARED_ROOM, *ONE_PROCESS, LIMIT_FRAMES, *VARIANT_SYSTEMS)
-BY_NAME = {system.name: system for system in EVERY_SYSTEM}
+LABELS = {system.name: system.label for system in (*SYSTEMS, *VARIANTS)}

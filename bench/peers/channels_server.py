@@ -1,8 +1,8 @@
 """Django Channels et channels_redis : un groupe, un consommateur par connexion.
 
-    REDIS_URL=... LAYER=core|pubsub uvicorn --app-dir peers channels_server:app --port PORT
+REDIS_URL=... uvicorn --app-dir peers channels_server:app --port PORT
 
-La capacité d'une file (100 par défaut) est montée à 100 000 : en dessous, la couche « core » jette.
+La couche est `pubsub` : celle par défaut, `core`, coûte davantage et perd ce qui dépasse sa file.
 """
 
 import os
@@ -10,17 +10,10 @@ import os
 import django
 from django.conf import settings
 
-LAYERS = {
-    "core": "channels_redis.core.RedisChannelLayer",
-    "pubsub": "channels_redis.pubsub.RedisPubSubChannelLayer",
-}
-options = {"hosts": [os.environ["REDIS_URL"]]}
-if os.environ["LAYER"] == "core":
-    options["capacity"] = 100_000
+BACKEND = "channels_redis.pubsub.RedisPubSubChannelLayer"
+LAYER = {"BACKEND": BACKEND, "CONFIG": {"hosts": [os.environ["REDIS_URL"]]}}
 settings.configure(
-    SECRET_KEY="banc",
-    INSTALLED_APPS=["channels"],
-    CHANNEL_LAYERS={"default": {"BACKEND": LAYERS[os.environ["LAYER"]], "CONFIG": options}},
+    SECRET_KEY="banc", INSTALLED_APPS=["channels"], CHANNEL_LAYERS={"default": LAYER}
 )
 django.setup()
 
@@ -39,9 +32,6 @@ class Chat(AsyncWebsocketConsumer):
             line = f"{self.pseudo} a dit : {text_data}"
             event = {"type": "said", "author": self.channel_name, "line": line}
             await self.channel_layer.group_send("room", event)
-
-    async def disconnect(self, code):
-        await self.channel_layer.group_discard("room", self.channel_name)
 
     async def said(self, event):
         if event["author"] != self.channel_name:

@@ -2,54 +2,43 @@
 // une salle à plusieurs serveurs.
 //
 //     node node_server.js PORT
-"use strict";
-
 const { createServer } = require("http");
 const { createClient } = require("redis");
 const { WebSocketServer, WebSocket } = require("ws");
 
-const port = Number(process.argv[2]);
 const url = process.env.REDIS_URL;
+const http = createServer();
+const server = new WebSocketServer({ server: http, perMessageDeflate: false });
 
-async function main() {
-  const http = createServer();
-  const server = new WebSocketServer({ server: http, perMessageDeflate: false });
-  let nextId = 1;
-  const prefix = `${process.pid}-`;
-
-  function passOn(author, line) {
-    for (const client of server.clients) {
-      if (client.readyState === WebSocket.OPEN && client.pseudo && client.id !== author) {
-        client.send(line);
-      }
+function passOn(author, line) {
+  for (const client of server.clients) {
+    if (client.readyState === WebSocket.OPEN && client.pseudo && client.id !== author) {
+      client.send(line);
     }
   }
+}
 
+async function main() {
   let say = passOn;
   if (url) {
-    const publisher = createClient({ url });
+    // Sans ce réglage, une commande qui attend plus de 5 s arrête tout le serveur.
+    const publisher = createClient({ url, commandOptions: { timeout: undefined } });
     const subscriber = publisher.duplicate();
     await Promise.all([publisher.connect(), subscriber.connect()]);
-    await subscriber.subscribe("room", (text) => {
-      const { author, line } = JSON.parse(text);
-      passOn(author, line);
-    });
-    say = (author, line) => publisher.publish("room", JSON.stringify({ author, line }));
+    await subscriber.subscribe("room", (text) => passOn(...JSON.parse(text)));
+    say = (author, line) => publisher.publish("room", JSON.stringify([author, line]));
   }
-
+  let nextId = 1;
   server.on("connection", (client) => {
-    client.id = prefix + nextId++;
+    client.id = `${process.pid}-${nextId++}`;
     client.on("message", (data) => {
       const text = data.toString();
-      if (client.pseudo) {
-        say(client.id, `${client.pseudo} a dit : ${text}`);
-      } else {
-        client.pseudo = text.split("|")[1];
-      }
+      if (client.pseudo) say(client.id, `${client.pseudo} a dit : ${text}`);
+      else client.pseudo = text.split("|")[1];
     });
   });
   // En dernier : qui serait arrivé avant que Redis réponde n'aurait été écouté de personne.
-  http.listen(port, "127.0.0.1", 512);
+  http.listen(Number(process.argv[2]), "127.0.0.1", 512);
 }
 
 main();

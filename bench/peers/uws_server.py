@@ -9,10 +9,8 @@ from socketify import App, CompressOptions, OpCode
 
 
 def on_upgrade(response, request, socket_context):
-    key = request.get_header("sec-websocket-key")
-    protocol = request.get_header("sec-websocket-protocol")
-    extensions = request.get_header("sec-websocket-extensions")
-    response.upgrade(key, protocol, extensions, socket_context, {})
+    names = ("sec-websocket-key", "sec-websocket-protocol", "sec-websocket-extensions")
+    response.upgrade(*map(request.get_header, names), socket_context, {})
 
 
 def on_message(websocket, message, opcode):
@@ -24,17 +22,15 @@ def on_message(websocket, message, opcode):
         websocket.subscribe("room")
 
 
+ROOM = {
+    "compression": CompressOptions.DISABLED,
+    "max_payload_length": 16 * 1024,
+    "max_backpressure": 256 * 1024 * 1024,  # au-delà, uWebSockets perdrait des messages
+    "idle_timeout": 120,
+    "upgrade": on_upgrade,
+    "message": on_message,
+}
 app = App()
-app.ws(
-    "/*",
-    {
-        "compression": CompressOptions.DISABLED,
-        "max_payload_length": 16 * 1024,
-        "max_backpressure": 256 * 1024 * 1024,  # au-delà, uWebSockets perdrait des messages
-        "idle_timeout": 120,
-        "upgrade": on_upgrade,
-        "message": on_message,
-    },
-)
+app.ws("/*", ROOM)
 app.listen({"host": "127.0.0.1", "port": int(sys.argv[1])}, lambda config: None)
 app.run()
