@@ -4,11 +4,13 @@
     python -m chatroom.client    # un client de terminal
 
 Tout va dans un sens : trame d'un client → `connection` → `outbox` → flux de Redis → `room` → trames
-des autres ; et flux de Redis → `archive` → MongoDB → `history`. Un module n'importe que ceux des
-étages d'en dessous :
+des autres ; et flux de Redis → `archive` → MongoDB → `history`. Un module n'importe que ceux qui
+sont plus bas, ou plus à droite :
 
-    __main__ · connection
-    room · outbox · presence · archive · history · door · probe
-    sessions · stream · members · backends
-    protocol · text · options · logs
+    __main__ · connection · presence
+    room · outbox · archive · history · door · probe
+    sessions · backends
+    stream · members
+    protocol
+    text · options · logs
 """
