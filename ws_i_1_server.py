@@ -38,7 +38,7 @@ async def main():
     options = parser.parse_args()
     try:
         server = await serve(echo, options.address, options.port)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         sys.exit(f"Impossible d'écouter là ({error}) : choisis une autre adresse ou un autre port.")
     async with server:  # à la sortie, chaque client est prévenu (code 1001)
         with suppress(NotImplementedError):  # Windows n'a que Ctrl+C, qui interrompt tout

@@ -1,7 +1,6 @@
 """TP7, étape I.3 : une chatroom. Chacun se présente, parle, et reçoit ce que disent les autres.
 
-Ce que l'étape montre : pour passer à tous ce que dit l'un, il faut retenir qui est là ; ici dans
-une variable globale, `clients`.
+Ce que l'étape montre : pour parler à tous, il faut retenir qui est là, ici dans `clients`.
 
     python ws_i_3_server.py
     python ws_i_3_client.py              # dans deux autres terminaux, ou la page ws_i_3_client.html
@@ -95,9 +94,10 @@ def leave(session, pseudo):
 
 
 def publish(author, sentence):
-    """Passe à chaque client, sauf à son auteur, ce qui arrive dans la salle."""
+    """Passe à chaque client encore là, sauf à son auteur, ce qui arrive dans la salle."""
     others = (client["websocket"] for session, client in clients.items() if session != author)
-    broadcast(others, f"[{datetime.now():%H:%M}] {sentence}")
+    present = (other for other in others if not other.transport.is_closing())
+    broadcast(present, f"[{datetime.now():%H:%M}] {sentence}")
 
 
 def clean(frame):
@@ -114,7 +114,7 @@ async def main():
     options = parser.parse_args()
     try:  # compression=None : sur des lignes si courtes, elle coûte plus qu'elle ne gagne
         server = await serve(chat, options.address, options.port, compression=None)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         sys.exit(f"Impossible d'écouter là ({error}) : choisis une autre adresse ou un autre port.")
     async with server:  # à la sortie, chaque client est prévenu (code 1001)
         with suppress(NotImplementedError):  # Windows n'a que Ctrl+C, qui interrompt tout

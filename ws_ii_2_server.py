@@ -179,18 +179,19 @@ async def connect_redis():
         pool = BlockingConnectionPool.from_url(
             REDIS_URL,
             max_connections=4,
-            timeout=5,
             socket_timeout=5,
             decode_responses=True,
             encoding_errors="replace",
         )
         redis = Redis.from_pool(pool)
         last = await redis.xrevrange("room", count=1)
-    except (RedisError, ValueError) as error:
+    except RedisError as error:
         sys.exit(
-            f"Redis ne répond pas ({type(error).__name__}) :"
+            f"Redis ne répond pas ({error}) :"
             " lance « python databases.py » dans un autre terminal, ou corrige REDIS_URL."
         )
+    except (TypeError, ValueError):
+        sys.exit("REDIS_URL n'est pas l'adresse d'un Redis : corrige-la.")
     return redis, last[0][0] if last else "0"
 
 
@@ -203,7 +204,7 @@ async def main():
     try:  # compression=None : sur des lignes si courtes, elle coûte plus qu'elle ne gagne
         handler = partial(chat, redis=redis)
         server = await serve(handler, options.address, options.port, compression=None)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         sys.exit(f"Impossible d'écouter là ({error}) : choisis une autre adresse ou un autre port.")
     async with redis, server, asyncio.TaskGroup() as tasks:
         with suppress(NotImplementedError):  # Windows n'a que Ctrl+C, qui interrompt tout

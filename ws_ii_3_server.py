@@ -135,14 +135,14 @@ async def publish(redis, author, sentence):
     """Ajoute au stream ce qui arrive dans la salle ; chaque serveur l'y lira."""
     now = datetime.now().isoformat(timespec="seconds")
     entry = {"author": author, "date": now, "sentence": sentence}
-    entry_id = await redis.xadd("room", entry, maxlen=MAX_ROOM)
-    return {"_id": entry_id, **entry}
+    return {"_id": await redis.xadd("room", entry, maxlen=MAX_ROOM), **entry}
 
 
 async def send_history(websocket, messages):
     """Envoie à un nouveau venu les derniers messages, du plus ancien au plus récent."""
     try:
-        latest = await messages.find(sort=[("_id", -1)], limit=HISTORY).to_list(HISTORY)
+        ours = messages.find({"sentence": {"$type": "string"}})
+        latest = await ours.sort("_id", -1).limit(HISTORY).to_list()
     except PyMongoError:
         await websocket.send("Erreur : MongoDB ne répond pas, pas d'historique")
         return
@@ -202,18 +202,19 @@ async def connect_redis():
         pool = BlockingConnectionPool.from_url(
             REDIS_URL,
             max_connections=4,
-            timeout=5,
             socket_timeout=5,
             decode_responses=True,
             encoding_errors="replace",
         )
         redis = Redis.from_pool(pool)
         last = await redis.xrevrange("room", count=1)
-    except (RedisError, ValueError) as error:
+    except RedisError as error:
         sys.exit(
-            f"Redis ne répond pas ({type(error).__name__}) :"
+            f"Redis ne répond pas ({error}) :"
             " lance « python databases.py » dans un autre terminal, ou corrige REDIS_URL."
         )
+    except (TypeError, ValueError):
+        sys.exit("REDIS_URL n'est pas l'adresse d'un Redis : corrige-la.")
     return redis, last[0][0] if last else "0"
 
 
@@ -221,7 +222,7 @@ def connect_mongo():
     """Rend la collection des messages, sans attendre MongoDB, qui peut être absent."""
     try:
         mongo = AsyncIOMotorClient(MONGO_URL, timeoutMS=2000)
-    except PyMongoError:
+    except (PyMongoError, ValueError):
         sys.exit("MONGO_URL n'est pas l'adresse d'un MongoDB : corrige-la.")
     return mongo.get_default_database("tp7")["messages"]
 
@@ -236,7 +237,7 @@ async def main():
     try:  # compression=None : sur des lignes si courtes, elle coûte plus qu'elle ne gagne
         handler = partial(chat, redis=redis, messages=messages)
         server = await serve(handler, options.address, options.port, compression=None)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         sys.exit(f"Impossible d'écouter là ({error}) : choisis une autre adresse ou un autre port.")
     async with redis, server, asyncio.TaskGroup() as tasks:
         with suppress(NotImplementedError):  # Windows n'a que Ctrl+C, qui interrompt tout
