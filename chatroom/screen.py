@@ -99,6 +99,8 @@ class Keyboard:
             buffer.insert_text(rest)
 
         buffer.accept_handler = accept
+        # Sinon le terminal écrirait lui-même, au milieu d'un message, la touche qui vient alors.
+        session.input.cooked_mode = session.input.raw_mode  # type: ignore[method-assign]
         with patch_stdout(raw=True):  # ce qui s'écrit passe au-dessus de la ligne
             await session.prompt_async()
 
