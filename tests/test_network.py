@@ -159,7 +159,8 @@ def test_chat_from_the_laptop(vm: Machine, laptop: Machine, tmp_path: Path, scri
         start_redis(vm, tmp_path)
     vm.serve(script, "-a", "0.0.0.0")
     ana = vm.join("ana", "127.0.0.1")
-    ana.wait_line("Quel est ton pseudo")
+    ana.write("la première")
+    ana.wait_line("Vous avez dit : la première")
     leo = laptop.join("léo", vm.address)
     ana.wait_line("léo a rejoint")
     leo.write("d'une machine à l'autre")
@@ -197,11 +198,12 @@ def test_databases_keep_to_their_machine(vm: Machine, laptop: Machine, tmp_path:
     """`databases.py` n'écoute que sa machine : de l'ordinateur, Redis n'est pas là."""
     for script in "databases.py", "ws_ii_2_server.py":  # leurs données iront dans .data/, à côté
         shutil.copy(ROOT / script, tmp_path)
+    shutil.copytree(ROOT / "chatroom", tmp_path / "chatroom")
     command = ("python", str(tmp_path / "ws_ii_2_server.py"))
     databases = vm.serve(str(tmp_path / "databases.py"), "--", *command)
     vm.callback(databases.stop)  # tué net, il laisserait ses bases derrière lui
     server = laptop.python("ws_ii_2_server.py", REDIS_URL=f"redis://{vm.address}:6379/0")
-    shows(server, "Redis ne répond pas à redis://")
+    shows(server, "Redis ne répond pas")
 
 
 def test_server_without_address(vm: Machine, laptop: Machine):
