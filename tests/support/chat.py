@@ -117,9 +117,12 @@ class Chatter:
 
     async def closed(self, timeout: float = 10) -> int:
         """Attend la fin de la connexion et rend le code de fermeture."""
-        async with asyncio.timeout(timeout * PATIENCE):
-            await self.websocket.wait_closed()
-            await self._reader
+        try:
+            async with asyncio.timeout(timeout * PATIENCE):
+                await self.websocket.wait_closed()
+                await self._reader
+        except TimeoutError:
+            raise AssertionError(f"pas fermée en {timeout:g} s, {self.summary()}") from None
         return self.websocket.close_code
 
     async def leave(self) -> None:
