@@ -22,10 +22,7 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def bars(path: Path, title: str, unit: str, rows: list[tuple[str, float, str]]) -> None:
-    """Écrit des barres horizontales sur une échelle logarithmique.
-
-    `rows` : (nom, valeur, classe), où la classe est « ours », « peer » ou « limit ».
-    """
+    """Écrit des barres : un nom, une valeur, et ce qu'elle est, « ours », « peer » ou « limit »."""
     rows = sorted(rows, key=lambda row: row[1])
     low, high = floor(log10(rows[0][1])), ceil(log10(rows[-1][1]))
     bottom = TOP + ROW * len(rows)

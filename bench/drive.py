@@ -23,7 +23,7 @@ from .plan import Step
 from .systems import BENCH, DATA, Failed, System
 
 START_TIMEOUT = 60  # secondes : une machine chargée met du temps à lancer un Python
-LOAD_TIMEOUT = 180  # secondes au plus pour une charge, pertes constatées comprises
+LOAD_TIMEOUT = 300  # secondes au plus pour une charge, pertes constatées comprises
 COPY_TIMEOUT = 20  # secondes laissées à un serveur pour finir de copier dans MongoDB
 GENERATOR, LOGS = DATA / "load", DATA / "logs"
 

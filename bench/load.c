@@ -11,8 +11,7 @@
  * Chaque client coche ce qu'il reçoit : une ligne perdue, doublée ou rendue à son auteur se voit. La
  * latence part de l'instant prévu : un serveur débordé ne gagne rien à ne plus lire.
  *
- * --deflate demande la compression. Il ne sait pas la lire : il compte alors chaque trame compressée
- * pour une ligne, sans vérifier laquelle ni mesurer de latence.
+ * --deflate demande la compression, qu'il ne sait pas lire : chaque trame compte alors pour une ligne.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -31,6 +30,7 @@
 #include <unistd.h>
 
 #define TEXT 100                 /* octets par message */
+#define WINDOW 64                /* clients qui arrivent ensemble */
 #define QUIET 500000             /* µs sans aucun texte : la salle est calme */
 #define PATIENCE 5000000         /* µs sans aucune ligne nouvelle : le reste est perdu */
 #define BIN 10                   /* µs par case de l'histogramme des latences */
@@ -163,11 +163,8 @@ static void receive(struct client *c) {
     memcpy(c->rest, buffer + taken, c->rest_size);
 }
 
-/* Connecte un client et le présente : tout cela attend, puis la connexion n'attend plus. */
-static void join(int number, int port) {
-    struct client *c = &clients[number];
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static void ask(struct client *c, int port) {
+    struct sockaddr_in address = {AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}, {0}};
     int yes = 1;
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (c->fd < 0 || connect(c->fd, (void *)&address, sizeof address)) err(1, "connect");
@@ -176,6 +173,10 @@ static void join(int number, int port) {
         "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
         port, deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
+}
+
+/* Attend la réponse, et se présente ; désormais la connexion n'attend plus. */
+static void introduce(struct client *c) {
     ssize_t size = 0, n = 1;
     buffer[0] = 0;
     for (; n > 0 && !strstr(buffer, "\r\n\r\n"); size += n, buffer[size] = 0)
@@ -184,11 +185,10 @@ static void join(int number, int port) {
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     watch(c, EPOLL_CTL_ADD);
     char hello[64];
-    append_frame(c, 1, hello, snprintf(hello, sizeof hello, "Hello|p%d", number));
+    append_frame(c, 1, hello, snprintf(hello, sizeof hello, "Hello|p%d", (int)(c - clients)));
     flush(c);
 }
 
-/* Attend quelque chose jusqu'à un instant, et traite ce qui est arrivé. */
 static void serve(int64_t until) {
     int64_t left = until > now() ? until - now() : 0;
     struct timespec timeout = {left / 1000000, left % 1000000 * 1000};
@@ -203,8 +203,8 @@ static void serve(int64_t until) {
     }
 }
 
-static void wait_for_quiet(void) {
-    for (last_text = now(); now() - last_text < QUIET;) serve(last_text + QUIET);
+static void wait_for_quiet(int64_t quiet) {
+    for (last_text = now(); now() - last_text < quiet;) serve(last_text + quiet);
 }
 
 /* Envoie ce qui doit partir maintenant ; rend l'instant du prochain envoi. */
@@ -252,7 +252,7 @@ static void run_load(void) {
     last_line = started = now();
     while (lines < expected && (queued < messages || now() - last_line < PATIENCE)) serve(speak());
     used = clock_us(CLOCK_PROCESS_CPUTIME_ID) - used;
-    wait_for_quiet();            /* un double arrive après tout le monde */
+    wait_for_quiet(QUIET);       /* un double arrive après tout le monde */
     printf("{\"sent\": %d, \"lines\": %ld, \"lost\": %ld, \"duplicates\": %ld, \"echoes\": %ld, "
            "\"frames\": %ld, \"seconds\": %.4f, \"generator_cpu\": %.4f, \"p50\": %.2f, "
            "\"p99\": %.2f, \"p999\": %.2f, \"same_order\": %d, \"closed\": %d}\n",
@@ -272,9 +272,12 @@ int main(int argc, char **argv) {
     clients = calloc(count, sizeof *clients);
     poller = epoll_create1(0);
     prctl(PR_SET_TIMERSLACK, 1);         /* ppoll() à la microseconde */
-    for (int i = 0, ports = argc - 2 - deflate; i < count; i++, serve(0))
-        join(i, atoi(argv[2 + deflate + i % ports]));
-    wait_for_quiet();
+    for (int i = 0, ports = argc - 2 - deflate; i < count; i += WINDOW, serve(0)) {
+        for (int j = i; j < count && j < i + WINDOW; j++)
+            ask(&clients[j], atoi(argv[2 + deflate + j % ports]));
+        for (int j = i; j < count && j < i + WINDOW; j++) introduce(&clients[j]);
+    }
+    wait_for_quiet(2 * QUIET);
     printf("{\"ready\": %d}\n", count - closed);
     fflush(stdout);
     char command[128];
