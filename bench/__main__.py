@@ -43,7 +43,7 @@ def machine(rounds: int) -> str:
         f"{platform.release()}, Python {platform.python_version()}, Node {node} ; charge de la "
         f"machine avant l'essai : {number(os.getloadavg()[0])}. "
         f"{', '.join(packages).replace('==', ' ')}. "
-        f"Médiane et étendue de {rounds} tours."
+        f"Médiane et étendue de {rounds} tour(s)."
     )
 
 

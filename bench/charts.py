@@ -17,7 +17,7 @@ LEFT, RIGHT, WIDTH, ROW, TOP = 270, 70, 860, 26, 60
 
 def number(value: float, digits: int = 2) -> str:
     """Écrit un nombre à la française, avec `digits` chiffres qui comptent, sans couper l'entier."""
-    decimals = max(0, digits - 1 - floor(log10(abs(value)))) if value else 0
+    decimals = 0 if value == int(value) else max(0, digits - 1 - floor(log10(abs(value))))
     return f"{value:,.{min(decimals, 4)}f}".replace(",", "\u202f").replace(".", ",")
 
 

@@ -45,7 +45,7 @@ class Measures:
             for record in self.records:
                 values = [record.get(name, 0) for name in COLUMNS]
                 # Cinq chiffres qui comptent suffisent.
-                table.writerow(v if isinstance(v, str) else float(f"{v:.5g}") for v in values)
+                table.writerow(v if isinstance(v, str | int) else float(f"{v:.5g}") for v in values)
 
     @classmethod
     def read(cls, path: Path) -> "Measures":

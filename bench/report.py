@@ -116,8 +116,8 @@ def system_table(m: Measures, names, columns) -> str:
 
 
 def group_table(m: Measures, system, load, columns) -> str:
-    rows = []
-    for group in dict.fromkeys((one["clients"], one["servers"]) for one in m.records):
+    rows, found = [], (one for one in m.records if one["system"] == system)
+    for group in dict.fromkeys((one["clients"], one["servers"]) for one in found):
         cells = [spread(m.values(figure, system, load, *group)) for figure in columns.values()]
         rows += [cells] if cells[0] != "—" else []
     return table([*columns], *rows)
