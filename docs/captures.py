@@ -25,12 +25,13 @@ TUNNEL = "socat OPENSSL-LISTEN:8443,cert=cert.pem,key=key.pem,verify=0,reuseaddr
 
 
 @contextmanager
-def running(*command: str, until: str, **options) -> Iterator[subprocess.Popen]:
-    """Un programme, dès qu'il a écrit `until` ; arrêté à la fin du bloc."""
+def running(*command: str, until: str = "", **options) -> Iterator[subprocess.Popen]:
+    """Un programme, dès qu'il a écrit une ligne avec `until` ; arrêté à la fin du bloc."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, cwd=ROOT, text=True, **pipes, **options) as process:
         try:
-            wait_line(process, until)
+            if until:
+                wait_line(process, until)
             yield process
         finally:
             process.send_signal(signal.SIGINT)
@@ -44,7 +45,7 @@ def wait_line(process: subprocess.Popen, text: str) -> None:
     sys.exit(f"« {' '.join(process.args)} » s'est arrêté sans dire « {text} ».")
 
 
-def python(*command: str, until: str, **options):
+def python(*command: str, until: str = "", **options):
     return running(sys.executable, "-u", *command, until=until, **options)
 
 
@@ -74,14 +75,17 @@ def echo() -> None:
 def chat() -> None:
     """Sans compression : léo parle à ana et s'en va, puis le serveur s'arrête."""
     with captured("chat.pcapng", 8888), python("ws_i_3_server.py", until="à l'écoute") as server:
-        with python("ws_i_3_client.py", until="pseudo") as ana:
+        with python("ws_i_3_client.py") as ana:
             type_in(ana, "ana")
-            with python("ws_i_3_client.py", until="pseudo") as leo:
-                type_in(leo, "léo", "bonjour", "bonjour")
+            time.sleep(26)  # le temps d'un ping, que chaque côté envoie toutes les 20 s
+            with python("ws_i_3_client.py") as leo:
+                for line in "léo", "bonjour", "bonjour":
+                    type_in(leo, line)
+                    time.sleep(2)
                 leo.stdin.close()
                 wait_line(ana, "léo a quitté")
             server.send_signal(signal.SIGINT)
-            wait_line(ana, "s'arrête")
+            wait_line(ana, "est fermée")
 
 
 def tls() -> None:

@@ -1,4 +1,4 @@
-"""Les pages de docs/ disent vrai : liens, fichiers, captures, erreurs de la FAQ, configurations."""
+"""Les pages du cours disent vrai : liens, fichiers nommés, deux langues, erreurs, captures."""
 
 import doctest
 import os
@@ -10,61 +10,67 @@ from pathlib import Path
 import pytest
 from support.processes import ROOT, Process, missing
 from support.storage import free_port
-from test_readme import Block, blocks, check_links, links, prose
 
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+from .pages import ENGLISH, FRENCH, Block, anchors, blocks, links, prose, relative
+
 INTERPRETERS = {"bash": ("bash", "-c"), "python": (sys.executable, "-c"), "js": ("node", "-e")}
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # `python` est celui-ci
 FAQ, WIRESHARK = ROOT / "docs/faq.md", ROOT / "docs/wireshark.md"
+EVERY_PAGE = pytest.mark.parametrize("page", FRENCH + ENGLISH, ids=relative)
 
 
-def relative(page: Path) -> str:
-    return str(page.relative_to(ROOT))
-
-
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_links_lead_somewhere(page: Path):
+@EVERY_PAGE
+def test_links(page: Path):
     """Chaque lien vise un fichier, une image ou un titre qui existe."""
-    check_links(page)
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        if not link.startswith("https://"):
+            target = page.parent / path if path else page
+            assert target.exists(), f"{link} n'existe pas"
+            assert not anchor or anchor in anchors(target), f"{link} : pas de tel titre"
 
 
-@pytest.mark.parametrize("readme", [ROOT / "README.md", ROOT / "README.en.md"], ids=relative)
-def test_pages_are_reached(readme: Path):
-    """Le README de chaque langue mène à chaque page, dans sa langue si elle y existe."""
-    english = ".en" in readme.suffixes
-    french_pages = [
-        page for page in [*PAGES, ROOT / "bench/README.md"] if ".en" not in page.suffixes
-    ]
-    for page in french_pages:
-        translation = page.with_suffix(".en.md")
-        wanted = translation if english and translation.exists() else page
-        targets = [(readme.parent / link.partition("#")[0]).resolve() for link in links(readme)]
-        assert wanted in targets, f"{readme.name} ne mène pas à {relative(wanted)}"
+@EVERY_PAGE
+def test_files_named(page: Path):
+    """Chaque fichier nommé dans le texte ou dans une commande existe."""
+    text = prose(page) + "".join(block.text for block in blocks(page, "bash", "console"))
+    files = r"(?<![\w/.-])((?:docs|tests|bench|chatroom|img)/[\w./-]+\.\w+|ws_\w+\.(?:py|js|html))"
+    assert not [name for name in re.findall(files, text) if not (ROOT / name).exists()]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_pages_lead_back(page: Path):
-    """Chaque page ramène au README de sa langue."""
-    home = "../README.en.md" if ".en" in page.suffixes else "../README.md"
-    assert home in [link.partition("#")[0] for link in links(page)]
+def test_every_page_is_reached():
+    """De chaque README on arrive à toutes les pages de sa langue, et chacune y ramène."""
+    for home, *pages in FRENCH, ENGLISH:
+        reached, waiting = set(), [home]
+        while waiting:
+            page = waiting.pop()
+            reached.add(page)
+            targets = [(page.parent / link.partition("#")[0]).resolve() for link in links(page)]
+            assert page == home or home in targets, f"{page.name} ne ramène pas à {home.name}"
+            waiting += set(targets) & set(pages) - reached
+        assert reached == {home, *pages}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_files_named_exist(page: Path):
-    """Chaque nom de fichier entre accents graves existe."""
-    names = re.findall(r"`((?:docs/|tests/|bench/|ws_)[\w./-]+\.\w+)`", prose(page))
-    assert not [name for name in names if not (ROOT / name).exists()]
+@pytest.mark.parametrize("english", ENGLISH, ids=relative)
+def test_both_languages(english: Path):
+    """Une page traduite a les blocs de code, les titres et les questions de l'autre."""
+    french = ROOT / "docs" / english.name if english.parent != ROOT else ROOT / "README.md"
+    assert french in FRENCH
+    pair = french, english
+    code = [[one for one in blocks(page) if one.language != "mermaid"] for page in pair]
+    assert code[0] == code[1]
+    marks = r"^(?:#+ |\*\*\d|<details>|> |!\[|- |\||```mermaid)"
+    shapes = [re.findall(marks, BLOCKLESS.sub("", page.read_text()), re.MULTILINE) for page in pair]
+    assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=relative)
-def test_commands_name_what_exists(page: Path):
-    """Chaque script, réglage ou profil d'une ligne à copier existe."""
-    lines = [line for block in blocks(page, "bash", "console") for line in block.text.splitlines()]
-    for line in lines:
-        for name in re.findall(r"(?<![\w/.])(?:docs/|tests/|ws_|databases)[\w./]+", line):
-            assert (ROOT / name).exists(), line
-        for profile in re.findall(r"--profile (\w+)", line):
-            assert f"profiles: [{profile}]" in (ROOT / "compose.yaml").read_text(), line
+BLOCKLESS = re.compile(r"^```(?!mermaid).*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_readme_is_short():
+    """Le README tient en 200 lignes, chaque page d'une étape aussi."""
+    for page in FRENCH[:1] + ENGLISH[:1] + [*ROOT.glob("docs/**/i*.md")]:
+        assert len(page.read_text().splitlines()) <= 200, relative(page)
 
 
 def test_pictures_are_remade():
@@ -78,7 +84,7 @@ def test_haproxy_without_docker(tmp_path: Path):
     """Le réglage d'HAProxy, changé comme le dit la page, nomme les deux serveurs d'ici."""
     if reason := missing("haproxy"):
         pytest.skip(reason)
-    text = "\n".join(block.text for block in blocks(ROOT / "docs/architecture.md", "bash"))
+    text = "".join(block.text for block in blocks(ROOT / "docs/chatroom.md", "bash"))
     [change] = re.findall(r"^sed .*", text, re.MULTILINE)
     target = tmp_path / "haproxy.cfg"
     change = change.replace("/tmp/haproxy.cfg", str(target))
@@ -91,19 +97,16 @@ def test_haproxy_without_docker(tmp_path: Path):
 # --- Les captures --------------------------------------------------------------------------------
 
 
-def shown(text: str) -> list[list[str]]:
-    """Les mots de chaque ligne : les blancs de fin ne se voient pas dans une page."""
-    return [line.split() for line in text.splitlines()]
-
-
 @pytest.mark.parametrize("block", blocks(WIRESHARK, "console"), ids=lambda block: block.text[10:60])
-def test_captures_show_what_is_said(block: Block):
+def test_captures(block: Block):
     """Chaque commande tshark montre exactement ce que dit la page."""
     if reason := missing("tshark"):
         pytest.skip(reason)
     command, _, output = block.text.removeprefix("$ ").partition("\n")
     result = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
-    assert shown(result.stdout) == shown(output), result.stderr
+    # Les blancs de fin de ligne ne se voient pas dans une page.
+    shown, said = ([*map(str.split, text.splitlines())] for text in (result.stdout, output))
+    assert shown == said, result.stderr
 
 
 def test_calculations():
@@ -135,10 +138,11 @@ def test_errors_come(title: str, block: Block, request: pytest.FixtureRequest):
         pytest.skip("Node ou son paquet ws n'est pas installé : `npm install` active ce test")
     port = str(free_port())
     text = block.text.replace("8888", port)
-    if ":6379/0" in text:
+    if "127.0.0.1:6379" in text:
         text = text.replace("redis://127.0.0.1:6379/0", request.getfixturevalue("redis_url"))
-    interpreter = INTERPRETERS[block.language]
-    process = Process(*interpreter, text, WS_PORT=port, PATH=PATH, PYTHONWARNINGS="default")
+    process = Process(
+        *INTERPRETERS[block.language], text, WS_PORT=port, PATH=PATH, PYTHONWARNINGS="default"
+    )
     try:
         pieces = map(re.escape, re.findall(r"`([^`]+)`", title))
         process.wait_line(".*".join(pieces), timeout=20)
