@@ -10,9 +10,10 @@ Ce que l'étape montre : Redis dit ce qui se passe, MongoDB garde ce qui s'est d
     pseudos        un hash : chaque pseudo pris, et la session qui l'a
     room           un stream : ce qui arrive dans la salle, dans l'ordre
     messages       une collection de MongoDB : les derniers vont aux nouveaux venus
-Ce qui ne va pas, et que `chatroom` corrige : un serveur tué, ou Redis absent lors d'un départ,
-laisse des fantômes dont le pseudo reste pris (`redis-cli hdel pseudos léa` le libère). Un message
-auquel répond une erreur passe parfois quand même. Qui revient ignore ce qui s'est dit sans lui.
+Ce qui ne va pas, et que `chatroom` corrige : un serveur tué, ou Redis absent lors d'une arrivée ou
+d'un départ, laisse un fantôme dont le pseudo reste pris (`redis-cli hdel pseudos léa` le libère, en
+minuscules). Un message peut-être perdu est parfois passé : c'est la réponse de Redis qui manque. Qui
+revient ne reçoit pas ce qui s'est dit sans lui.
 Un message peut se perdre entre Redis et MongoDB ; qui arrive peut lire deux fois le dernier.
 """
 
@@ -113,7 +114,7 @@ async def relay(websocket, redis, messages, session, pseudo):
 async def enter(redis, session, pseudo, back):
     """Fait entrer une session dans la salle ; lève Refused si son pseudo est pris."""
     name = pseudo.casefold()
-    if not await redis.hsetnx("pseudos", name, session):  # écrit, ou échoue si la place est prise
+    if not await redis.hsetnx("pseudos", name, session):  # d'un seul geste : écrit, ou échoue
         if await redis.hget("pseudos", name) == session:
             raise Refused(1013, "cette session est encore ouverte, réessaie")
         raise Refused(4003, "ce pseudo est déjà pris, choisis-en un autre")
@@ -124,7 +125,7 @@ async def enter(redis, session, pseudo, back):
 
 
 async def leave(redis, session, pseudo):
-    """Marque le départ d'une session ; son pseudo se libère en dernier, quand tout est écrit."""
+    """Marque le départ d'une session. Son pseudo se libère à la fin : avant, elle reviendrait."""
     await redis.hset(f"session:{session}", "connected", 0)
     await redis.expire(f"session:{session}", SESSION_TTL)
     await publish(redis, session, f"Annonce : {pseudo} a quitté la chatroom")
@@ -155,11 +156,11 @@ async def read_room(redis, server, position):
     """Lit le stream une fois pour tous les clients de ce serveur, et leur passe ce qui arrive."""
     while server.is_serving():
         try:
-            reply = await redis.xread({"room": position}, count=100, block=1000)
+            reply = await redis.xread({"room": position}, count=100, block=1000)  # ms
         except RedisError:
             await asyncio.sleep(1)  # `position` dit d'où reprendre : rien ne manquera
             continue
-        for _, entries in reply or []:
+        for _, entries in reply or []:  # [("room", [(id, entrée), …])], ou rien
             pass_on(server, list(to_lines(entries)))
             position, _ = entries[-1]
         await asyncio.sleep(REST)
@@ -171,7 +172,7 @@ def pass_on(server, lines):
         if hasattr(connection, "session"):
             others = [line for author, line in lines if author != connection.session]
             if others:
-                broadcast([connection], "\n".join(others))
+                broadcast([connection], "\n".join(others))  # sans attendre qui lit lentement
 
 
 def to_lines(entries):
@@ -198,16 +199,16 @@ def clean(frame):
 
 async def connect_redis():
     """Rend un client de Redis, et l'id de la dernière entrée du stream : la salle se suit de là."""
-    try:  # quatre connexions suffisent à tous : une par client, Redis finirait par les refuser
+    try:  # quatre connexions pour tous : avec une par client, Redis finirait par en refuser
         pool = BlockingConnectionPool.from_url(
             REDIS_URL,
             max_connections=4,
             socket_timeout=5,
-            decode_responses=True,
+            decode_responses=True,  # des textes, et non des octets
             encoding_errors="replace",
         )
         redis = Redis.from_pool(pool)
-        last = await redis.xrevrange("room", count=1)
+        last = await redis.xrevrange("room", count=1)  # à rebours
     except RedisError as error:
         sys.exit(
             f"Redis ne répond pas ({error}) :"
