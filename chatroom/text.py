@@ -46,8 +46,8 @@ class Pseudo(NamedTuple):
 
 def clean_message(text: str) -> str:
     """Rend un message sur une ligne, sans rien qui puisse déranger un écran."""
-    if not (text.isascii() and text.isprintable()):  # le plus souvent il n'y a rien à trier
-        text = unicodedata.normalize("NFC", text)
+    text = unicodedata.normalize("NFC", text)
+    if not text.isprintable():  # le plus souvent il n'y a rien à trier
         # Chaque blanc devient une espace, sauf les insécables françaises.
         text = re.sub(r"\r\n|[^\S\u00a0\u202f]", " ", text)
         text = unicodedata.normalize("NFC", "".join(filter(harmless, text)))
