@@ -245,7 +245,7 @@ async def test_suspended(storage, program):
 # --- Un client part et revient -------------------------------------------------------------------
 
 
-@forms(short={"rate": 20, "missed": 60}, long={"rate": 100, "missed": 5000})
+@forms(short={"rate": 20, "missed": 60}, long={"rate": 100, "missed": 5000}, together=True)
 async def test_cut_and_back(storage, program, rate, missed):
     """Coupé, on retrouve à son retour, même ailleurs, tout ce qu'on a manqué."""
     async with stage(storage, program) as room, proxy_for(room.servers[0].url) as link:
