@@ -12,8 +12,8 @@ plusieurs serveurs ne font qu'une chatroom. Chaque appel à Redis s'attend avec 
     room           un stream : ce qui arrive dans la salle, dans l'ordre
 Ce qui ne va pas, et que `chatroom` corrige : un serveur tué, ou Redis absent lors d'une arrivée ou
 d'un départ, laisse un fantôme dont le pseudo reste pris (`redis-cli hdel pseudos léa` le libère, en
-minuscules). Un message peut-être perdu est parfois passé : c'est la réponse de Redis qui manque. Qui
-revient ne reçoit pas ce qui s'est dit sans lui.
+minuscules). Un message peut-être perdu est parfois passé : c'est la réponse de Redis qui manquait.
+Qui revient ne reçoit pas ce qui s'est dit sans lui.
 """
 
 import argparse

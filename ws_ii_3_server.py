@@ -12,8 +12,8 @@ Ce que l'étape montre : Redis dit ce qui se passe, MongoDB garde ce qui s'est d
     messages       une collection de MongoDB : les derniers vont aux nouveaux venus
 Ce qui ne va pas, et que `chatroom` corrige : un serveur tué, ou Redis absent lors d'une arrivée ou
 d'un départ, laisse un fantôme dont le pseudo reste pris (`redis-cli hdel pseudos léa` le libère, en
-minuscules). Un message peut-être perdu est parfois passé : c'est la réponse de Redis qui manque. Qui
-revient ne reçoit pas ce qui s'est dit sans lui.
+minuscules). Un message peut-être perdu est parfois passé : c'est la réponse de Redis qui manquait.
+Qui revient ne reçoit pas ce qui s'est dit sans lui.
 Un message peut se perdre entre Redis et MongoDB ; qui arrive peut lire deux fois le dernier.
 """
 
