@@ -14,8 +14,6 @@ from zlib import crc32
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.keys import Keys
 from prompt_toolkit.patch_stdout import patch_stdout
 
 from .text import clean_message
@@ -79,26 +77,14 @@ class Keyboard:
 
     async def _edit_lines(self) -> None:
         """Ouvre une seule ligne, qui se modifie, pour toute la visite : Entrée la vide."""
-        keys = KeyBindings()
-        session: PromptSession[str] = PromptSession(
-            "> ", key_bindings=keys, erase_when_done=True, enable_suspend=True
-        )
-        buffer = session.default_buffer
+        session: PromptSession[str] = PromptSession("> ", erase_when_done=True, enable_suspend=True)
 
         def accept(buffer: Buffer) -> bool:
-            self.take(buffer.text + "\n")
-            return False  # la ligne se vide
+            for line in buffer.text.split("\n"):  # plusieurs, si elles ont été collées
+                self.take(line + "\n")
+            return False  # la ligne se vide, et s'ouvre encore
 
-        @keys.add(Keys.BracketedPaste)
-        def paste(event: KeyPressEvent) -> None:
-            """Chaque ligne collée part, sauf la dernière si rien ne la finit."""
-            *whole, rest = re.split("\r\n?|\n", event.data)
-            for line in whole:
-                buffer.insert_text(line)
-                buffer.validate_and_handle()
-            buffer.insert_text(rest)
-
-        buffer.accept_handler = accept
+        session.default_buffer.accept_handler = accept
         # Sinon le terminal écrirait lui-même, au milieu d'un message, la touche qui vient alors.
         session.input.cooked_mode = session.input.raw_mode  # type: ignore[method-assign]
         with patch_stdout(raw=True):  # ce qui s'écrit passe au-dessus de la ligne

@@ -196,14 +196,22 @@ def test_resize(server):
         server.wait_frames("Hello|Léa", "à demi tapée")
 
 
-@pytest.mark.parametrize("pasted", ["\x1b[200~{}\x1b[201~", "{}"], ids=["entre crochets", "nu"])
-def test_ten_pasted_lines(server, pasted):
-    """Dix lignes collées sont dix messages ; la dernière attend Entrée si rien ne la finit."""
+@pytest.mark.parametrize("end", ["", "\r"], ids=["sans retour final", "avec"])
+def test_ten_pasted_lines(server, end):
+    """Dix lignes collées s'écrivent d'abord à l'invite ; Entrée en fait dix messages."""
     with inside(server) as terminal:
-        terminal.type(pasted.format("\r".join(TEN) + "\r"))
+        terminal.type("\x1b[200~" + "\r".join(TEN) + end + "\x1b[201~")
+        terminal.wait_screen("ligne 10")
+        assert server.frames == ["Hello|Léa"]
+        terminal.type("\r")
         server.wait_frames("Hello|Léa", *TEN)
-        terminal.type(pasted.format("\r".join(TEN)))
-        server.wait_frames("Hello|Léa", *TEN, *TEN[:9])
+
+
+def test_ten_lines_pasted_by_a_plain_terminal(server):
+    """Sans marques de collage, chaque retour vaut Entrée ; une fin sans retour attend."""
+    with inside(server) as terminal:
+        terminal.type("\r".join(TEN))
+        server.wait_frames("Hello|Léa", *TEN[:9])
         terminal.wait_screen("> ligne 10")
 
 
