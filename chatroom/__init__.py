@@ -4,13 +4,15 @@
     python -m chatroom.client    # un client de terminal
 
 Tout va dans un sens : trame d'un client → `connection` → `outbox` → flux de Redis → `room` → trames
-des autres ; et flux de Redis → `archive` → MongoDB → `history`. Un module n'importe que ceux qui
-sont plus bas, ou plus à droite :
+des autres ; et flux de Redis → `history` → MongoDB → les nouveaux venus. Un module n'importe que
+ceux qui sont plus bas :
 
-    __main__ · connection · presence
-    room · outbox · archive · history · door · probe
-    sessions · backends
-    stream · members
+    __main__
+    connection · presence
+    outbox
+    room · history · backends
+    sessions
+    members
     protocol
     text · options · logs
 """

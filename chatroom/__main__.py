@@ -11,20 +11,16 @@ from contextlib import suppress
 from websockets.asyncio.server import Server, serve
 from websockets.typing import Origin
 
-from .archive import Archive
-from .backends import curious_redis, hasty_redis, open_all, open_messages, patient_redis
+from .backends import CONNECTIONS, hasty_redis, open_messages, patient_redis, probe
 from .connection import Chatroom
-from .door import Door
 from .history import History
 from .logs import finish_logging, log, start_logging, watch_loop
 from .members import CLOSE_DELAY, Members
 from .options import CannotStart, Options, read_options
 from .outbox import Outbox
 from .presence import keep_presence
-from .probe import probe
 from .room import Room
 from .sessions import Sessions
-from .stream import Stream
 from .text import MAX_MESSAGE
 
 MAX_FRAME = 4 * MAX_MESSAGE + 1024  # octets : un caractère en prend 4 au plus
@@ -35,25 +31,22 @@ LEAVE_DELAY = 5  # secondes laissées à Redis pour noter les départs quand le 
 async def run(options: Options) -> None:
     """Tient la chatroom jusqu'à Ctrl+C, SIGTERM ou SIGHUP."""
     asyncio.get_running_loop().set_exception_handler(watch_loop)
-    stop = stop_event()
-    messages = open_messages(options.mongo_url)
-    curious, hasty = curious_redis(options.redis_url), hasty_redis(options.redis_url)
-    patient = patient_redis(options.redis_url)
-    async with curious, hasty, patient:
-        await probe(curious, options.redis_url)
-        await open_all(patient)
-        stream, members = Stream(patient), Members()
-        sessions = Sessions(patient, options.session_ttl)
+    stop, messages = stop_event(), open_messages(options.mongo_url)
+    async with hasty_redis(options.redis_url) as hasty, patient_redis(options.redis_url) as patient:
+        await probe(hasty, options.redis_url)
+        # Toutes ses connexions, d'avance : quand les descripteurs manquent, il est trop tard.
+        await asyncio.gather(*(patient.ping() for _ in range(CONNECTIONS)))
+        members, sessions = Members(), Sessions(patient, options.session_ttl)
+        room, history = Room(hasty, patient, members), History(patient, messages)
+        await room.open()
         outbox = Outbox(sessions, members)
-        room = Room(Stream(hasty), stream, members, await stream.last_position())
-        history, archive = History(stream, messages), Archive(stream, messages)
-        chatroom = Chatroom(sessions, members, room, history, outbox)
-        server = await listen(chatroom, Door(curious), options)
+        chatroom = Chatroom(hasty, sessions, members, room, history, outbox)
+        server = await listen(chatroom, options)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(room.follow())
             tasks.create_task(outbox.send_all())
             tasks.create_task(keep_presence(sessions, members, room))
-            tasks.create_task(archive.copy_all())
+            tasks.create_task(history.copy_all())
             host, port = server.sockets[0].getsockname()[:2]
             host = f"[{host}]" if ":" in host else host
             log.info("Serveur à l'écoute sur ws://%s:%d (Ctrl+C pour l'arrêter)", host, port)
@@ -64,7 +57,7 @@ async def run(options: Options) -> None:
     messages.database.client.close()
 
 
-async def listen(chatroom: Chatroom, door: Door, options: Options) -> Server:
+async def listen(chatroom: Chatroom, options: Options) -> Server:
     """Rend un serveur qui écoute ; lève CannotStart s'il ne peut pas."""
     origins = [None, *map(Origin, options.origins)]  # None : qui n'est pas un navigateur
     try:
@@ -73,7 +66,7 @@ async def listen(chatroom: Chatroom, door: Door, options: Options) -> Server:
             options.address,
             options.port,
             origins=origins if options.origins else None,
-            process_request=door,
+            process_request=chatroom.admit,
             compression=None,  # sur des lignes si courtes, elle coûte plus qu'elle ne gagne
             max_size=MAX_FRAME,
             max_queue=MAX_WAITING,

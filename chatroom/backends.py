@@ -1,4 +1,4 @@
-"""Ouvrir Redis et MongoDB."""
+"""Ouvrir Redis et MongoDB, et demander à Redis, avant d'écouter, tout ce qu'on lui demandera."""
 
 import asyncio
 import warnings
@@ -8,15 +8,30 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import PyMongoError
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff, ExponentialBackoff, NoBackoff
+from redis.backoff import ConstantBackoff, ExponentialBackoff
+from redis.exceptions import RedisError, ResponseError
 
-from .options import CannotStart
+from .options import CannotStart, place
+from .protocol import ROOM
+from .sessions import ONLINE, PSEUDOS, key, reason, script
 
 CONNECTIONS = 4
+DELAY = 2  # secondes laissées à Redis pour répondre, au démarrage
 COMMON: dict[str, Any] = {
     "protocol": 2,
     "decode_responses": True,
     "encoding_errors": "replace",  # un inconnu peut écrire des octets qui ne sont pas du texte
+}
+OURS = "donne à son utilisateur les clés {chatroom}:* et cette commande"
+OLD = "il faut Redis 6.2 ou plus récent, ou Valkey, sans commande renommée"
+CURES = {  # ce que dit Redis d'un refus, et le remède ; plein ou en lecture seule, cela passera
+    "unknown": OLD,
+    "syntax error": OLD,
+    "WRONGTYPE": "cette clé y sert déjà à autre chose, efface-la ou change de base",
+    "permission": OURS,
+    "ACL failure": OURS,
+    "executing the script": OURS,  # Redis 6.2
+    "MovedError": "indique le nœud de la grappe qui tient les clés {chatroom}:*",
 }
 
 
@@ -33,21 +48,35 @@ def patient_redis(url: str) -> Redis:
     return Redis.from_pool(pool)
 
 
-async def open_all(patient: Redis) -> None:
-    """Ouvre d'avance toutes ses connexions : quand les descripteurs manquent, il est trop tard."""
-    await asyncio.gather(*(patient.time() for _ in range(CONNECTIONS)))
-
-
 def hasty_redis(url: str) -> Redis:
     """Rend un client de Redis qui renonce vite, pour dire qu'il ne répond plus."""
     retry = Retry(ConstantBackoff(0.5), 1)
     return Redis.from_url(url, socket_timeout=4, retry=retry, **COMMON)
 
 
-def curious_redis(url: str) -> Redis:
-    """Rend un client de Redis qui ne demande qu'une fois, et n'attend guère."""
-    once = Retry(NoBackoff(), 0)
-    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=once, **COMMON)
+async def probe(redis: Any, url: str) -> None:
+    """Lève CannotStart si Redis ne répond pas, est trop vieux, interdit quelque chose, ou si une de
+    nos clés y sert déjà à autre chose."""
+    keys = ROOM, ONLINE, PSEUDOS, key("?")
+    try:
+        async with asyncio.timeout(DELAY):
+            refusals = await redis.eval(script("probe"), len(keys), *keys)
+    except (RedisError, OSError, ValueError) as error:
+        if isinstance(error, ResponseError):
+            check(f"EVAL {' '.join(keys)}", f"{type(error).__name__} : {error}")
+        raise CannotStart(
+            f"Redis ne répond pas à {place(url)} ({str(error) or 'aucune réponse'}) : lance"
+            " « python databases.py » dans un autre terminal, ou corrige REDIS_URL."
+        ) from None
+    for refusal in refusals:
+        check(*refusal.split("|", 1))
+
+
+def check(command: str, error: str) -> None:
+    """Lève CannotStart si Redis a refusé cette commande pour de bon."""
+    for cause, cure in CURES.items():
+        if cause.lower() in error.lower():
+            raise CannotStart(f"Redis refuse {command} ({reason(error)}) : {cure}.")
 
 
 def open_messages(url: str) -> Any:

@@ -4,10 +4,13 @@ import asyncio
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
 
 from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from .history import History
@@ -18,7 +21,14 @@ from .room import Room
 from .sessions import Sessions, reason
 from .text import MAX_MESSAGE, Code, Refused, clean_message, clean_pseudo
 
+try:
+    from resource import RLIMIT_NOFILE, getrlimit
+except ImportError:  # Windows ne compte pas ainsi
+    LAST = 2**31
+else:
+    LAST = getrlimit(RLIMIT_NOFILE)[0] - 64  # le reste : pour les bases, et pour refuser poliment
 HELLO_DELAY = 10  # secondes pour se présenter
+HEALTH_DELAY = 2  # secondes laissées à Redis pour dire qu'il est là
 NOT_TEXT = "seul le texte est accepté"
 
 
@@ -26,23 +36,42 @@ NOT_TEXT = "seul le texte est accepté"
 class Chatroom:
     """Tout ce qu'une connexion traverse."""
 
+    redis: Any  # qui ne sert ici qu'à dire s'il répond
     sessions: Sessions
     members: Members
     room: Room
     history: History
     outbox: Outbox
 
+    async def admit(self, websocket: ServerConnection, request: Request) -> Response | None:
+        """Répond à /health, refuse quand c'est plein, laisse passer les autres."""
+        if request.path.partition("?")[0] == "/health":
+            try:
+                async with asyncio.timeout(HEALTH_DELAY):
+                    await self.redis.ping()
+                return websocket.respond(HTTPStatus.OK, "OK\n")
+            except (RedisError, OSError) as error:
+                refusal = f"Redis ne répond pas : {str(error) or 'aucune réponse'}\n"
+        # Le système donne toujours le plus petit numéro libre : celui-ci dit combien sont pris.
+        elif websocket.transport.get_extra_info("socket").fileno() > LAST:
+            refusal = "La chatroom est pleine.\n"
+        else:
+            return None
+        return websocket.respond(HTTPStatus.SERVICE_UNAVAILABLE, refusal)
+
     async def chat(self, websocket: ServerConnection) -> None:
         """Accueille une connexion, porte ses messages à la salle, annonce son départ."""
         refusal = None
         try:
-            verb, text = await first_frame(websocket)
-            member, greeting = await self._arrive(websocket, verb, text)
+            member, greeting = await self._arrive(websocket, *await first_frame(websocket))
             self.members.present[member.owner] = member
             try:
-                await self._live(member, greeting)
+                with suppress(ConnectionClosed):  # ce qu'il a dit avant de repartir passe aussi
+                    await self._welcome(member, greeting)
+                await self._relay(member)
             finally:
-                await self._leave(member)
+                await self.outbox.leave(member)
+                self.members.remove(member)
         except ConnectionClosed:
             pass  # un départ brutal est un départ comme un autre
         except Refused as error:
@@ -76,15 +105,14 @@ class Chatroom:
             member = await self.sessions.enter(websocket, session, pseudo, previous)
         return member, f"Welcome back {pseudo.shown} !" if previous else f"ID|{session}"
 
-    async def _live(self, member: Member, greeting: str) -> None:
-        with suppress(ConnectionClosed):  # déjà reparti : ce qu'il a dit passe quand même
-            await member.websocket.send(greeting)
-            if greeting.startswith("ID|"):
-                member.position = self.room.position
-                if lines := await self.history.until(member.position):
-                    await member.websocket.send("\n".join(lines))
-            await self.room.catch_up(member)
-        await self._relay(member)
+    async def _welcome(self, member: Member, greeting: str) -> None:
+        """Accueille un membre, lui donne l'historique ou ce qu'il a manqué, puis le direct."""
+        await member.websocket.send(greeting)
+        if greeting.startswith("ID|"):
+            member.position = self.room.position
+            if lines := await self.history.until(member.position):
+                await member.websocket.send("\n".join(lines))
+        await self.room.catch_up(member)
 
     async def _relay(self, member: Member) -> None:
         """Porte à la salle chaque message d'une connexion, jusqu'à son départ."""
@@ -101,13 +129,6 @@ class Chatroom:
             elif text:
                 number += 1
                 await self.outbox.say(member, number, text)
-
-    async def _leave(self, member: Member) -> None:
-        """Note un départ ; sauf si le serveur s'arrête sans plus attendre Redis."""
-        task = asyncio.current_task()
-        if task and not task.cancelling():
-            await self.outbox.leave(member)
-        self.members.remove(member)
 
 
 async def first_frame(websocket: ServerConnection) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import logging
-import math
 import os
 import sys
 import time
@@ -18,7 +17,7 @@ PATIENCE = 1  # seconde laissée à la fin pour écrire les dernières
 
 log = logging.getLogger("chatroom")
 lines: Queue[logging.LogRecord] = Queue(WAITING)
-last_said: dict[str, float] = {}
+muted: dict[str, float] = {}  # jusqu'à quand chaque phrase ne se redit pas
 
 
 def start_logging() -> None:
@@ -37,13 +36,9 @@ def write(file: int, encoding: str) -> None:
     """Écrit sans fin ce qui attend. Par os.write : à la fin du programme, ce fil peut attendre
     encore, et ne doit tenir aucun verrou."""
     while True:
-        data = f"{lines.get().getMessage()}\n".encode(encoding, "backslashreplace")
+        line = f"{lines.get().getMessage()}\n"
         with suppress(OSError):
-            while data:
-                try:
-                    data = data[os.write(file, data) :]
-                except BlockingIOError:  # un terminal qu'un autre programme a réglé ainsi
-                    time.sleep(0.05)
+            os.write(file, line.encode(encoding, "backslashreplace"))
         lines.task_done()
 
 
@@ -57,8 +52,8 @@ def finish_logging() -> None:
 def warn_once(sentence: str, *details: object, every: float = 60) -> None:
     """Dit une phrase, mais pas plus souvent : un inconnu peut en causer mille."""
     now = time.monotonic()
-    if now - last_said.get(sentence, -math.inf) > every:
-        last_said[sentence] = now
+    if now >= muted.get(sentence, 0):
+        muted[sentence] = now + every
         log.warning(sentence, *details)
 
 

@@ -9,6 +9,11 @@ from .protocol import Entry, order
 from .text import Code
 
 CLOSE_DELAY = 2  # secondes laissées à un client pour lire la fermeture
+REASONS = {
+    Code.SILENT: "session expirée, reviens",
+    Code.LATER: "tu lis trop lentement",
+    Code.TAKEN_OVER: "session reprise ailleurs",
+}
 
 
 @dataclass(eq=False, slots=True)
@@ -44,15 +49,15 @@ class Members:
         self.present.pop(member.owner, None)
         self.live.pop(member.websocket, None)
 
-    def dismiss(self, member: Member, code: Code, reason: str) -> None:
+    def dismiss(self, member: Member, code: int) -> None:
         """Ferme la connexion d'un membre, sans attendre ; il ne reçoit déjà plus rien."""
         self.live.pop(member.websocket, None)
-        task = asyncio.create_task(part(member.websocket, code, reason))
+        task = asyncio.create_task(part(member.websocket, code, REASONS[Code(code)]))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
 
-async def part(websocket: ServerConnection, code: Code, reason: str) -> None:
+async def part(websocket: ServerConnection, code: int, reason: str) -> None:
     """Ferme une connexion, et la coupe si la fermeture n'est pas lue à temps.
 
     Sans cela, un client qui ne lit plus rien, pas même la fermeture, garderait sa mémoire.

@@ -13,19 +13,15 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 DOTENV = Path(__file__).parent.parent / ".env"
-ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?")
-USUAL_PORT = re.compile("http://.*:80|https://.*:443")
+ORIGIN = re.compile(  # comme les navigateurs les écrivent : sans le port habituel
+    r"null|(?!http://.*:80$|https://.*:443$)"
+    r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?"
+)
 REDIS_URL = re.compile(
-    r"(?P<scheme>rediss?)://([^/?#@]*@)?(\[[^/?#@\]]+\]|[^/?#@:]*)(:(?P<port>[0-9]{1,5}))?(/[0-9]*)?"
-    r"|(?P<socket>unix)://([^/?#@]*@)?/[^?#@]+"
+    r"(rediss?://([^/?#@]*@)?[^/?#@]*(/[0-9]*)?|unix://([^/?#@]*@)?/[^?#@]+)(\?[^#@]*)?"
 )
 # Les autres options d'une adresse de Redis changeraient ce sur quoi la chatroom compte.
-FILES = dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"), ".+")
-REDIS_OPTIONS = {
-    "redis": {"db": "[0-9]+"},
-    "rediss": {"db": "[0-9]+", "ssl_cert_reqs": "none|optional|required", **FILES},
-    "unix": {"db": "[0-9]+", "username": ".+", "password": ".+"},
-}
+TLS_OPTIONS = "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs"
 
 
 class CannotStart(Exception):
@@ -58,10 +54,10 @@ class Options:
     mongo_url: str
 
 
-def read_options(arguments: list[str] | None = None) -> Options:
+def read_options() -> Options:
     """Lit les réglages ; lève CannotStart, de code 2, au premier qui ne peut pas servir."""
     parser = argparse.ArgumentParser(prog="python -m chatroom", description="La chatroom.")
-    place = read_place(parser, arguments)
+    place = read_place(parser)
     return Options(
         address=place.address,
         port=place.port,
@@ -72,13 +68,11 @@ def read_options(arguments: list[str] | None = None) -> Options:
     )
 
 
-def read_place(
-    parser: argparse.ArgumentParser, arguments: list[str] | None = None
-) -> argparse.Namespace:
+def read_place(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """Lit les options, dont `address` et `port` : les mêmes pour le serveur et pour son client."""
     parser.add_argument("-a", "--address", help="adresse du serveur (127.0.0.1 par défaut)")
     parser.add_argument("-p", "--port", help="port du serveur (8888 par défaut)")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     port = Value(given.port, "-p") if given.port else setting("WS_PORT", "8888")
     given.address = given.address or setting("WS_HOST", "127.0.0.1").text
     given.port = whole_number(port, 0, 65535)
@@ -87,27 +81,23 @@ def read_place(
 
 def setting(name: str, default: str) -> Value:
     """Cherche une valeur dans l'environnement, puis dans .env ; vide, elle compte pour absente."""
-    neighbour = read_dotenv(DOTENV)  # lu même s'il n'est pas utile : ses fautes se disent toujours
+    neighbour = read_dotenv()  # lu même s'il n'est pas utile : ses fautes se disent toujours
     if value := os.environ.get(name):
         return Value(value, f"{name} dans l'environnement")
-    if value := neighbour.get(name):
-        return Value(value, f"{name} dans le fichier .env")
-    return Value(default, f"{name} par défaut")
+    return Value(neighbour.get(name) or default, f"{name} dans le fichier .env")
 
 
-def read_dotenv(path: Path) -> dict[str, str | None]:
-    """Lit un fichier .env, s'il existe."""
+def read_dotenv() -> dict[str, str | None]:
+    """Lit le fichier .env, s'il existe."""
     try:
-        text = path.read_text("utf-8-sig") if path.exists() else ""
+        text = DOTENV.read_text("utf-8-sig") if DOTENV.exists() else ""
     except (OSError, UnicodeError) as error:
         sentence = f"Le fichier .env ne se lit pas ({error}) : enregistre-le en UTF-8."
         raise CannotStart(sentence, 2) from None
-    for binding in parse_stream(StringIO(text)):
+    for key, value, original, wrong in parse_stream(StringIO(text)):
         # « WS_PORT:9000 » et « $env:WS_PORT=9000 » ne sont pas des fautes pour python-dotenv.
-        key, value = binding.key, binding.value
-        if binding.error or (key and (value is None or not key.isidentifier())):
-            written = binding.original.string
-            line = binding.original.line + written[: -len(written.lstrip())].count("\n")
+        if wrong or (key and (value is None or not key.isidentifier())):
+            line = original.line + original.string.rstrip().count("\n")
             cure = "écris NOM=valeur, et ferme les guillemets"
             raise CannotStart(f"Le fichier .env, ligne {line} : {cure}.", 2)
     return dotenv_values(stream=StringIO(text))
@@ -120,10 +110,10 @@ def whole_number(value: Value, low: int, high: int) -> int:
 
 
 def origins(value: Value) -> list[str]:
-    """Rend les origines admises, écrites comme les navigateurs les écrivent."""
+    """Rend les origines admises."""
     listed = value.text.replace(",", " ").split()
     for origin in listed:
-        if not ORIGIN.fullmatch(origin) or USUAL_PORT.fullmatch(origin):
+        if not ORIGIN.fullmatch(origin):
             raise value.wrong(
                 f"« {origin} » n'est pas une origine ; écris https://exemple.fr,"
                 " http://192.168.56.10:8000, ou null pour une page ouverte du disque ; sépare-les"
@@ -135,18 +125,20 @@ def origins(value: Value) -> list[str]:
 def redis_url(value: Value) -> str:
     """Rend l'adresse de Redis, une fois vérifiée. Aucune phrase ne la cite : un mot de passe peut y
     être même là où il ne devrait pas."""
-    address, _, query = value.text.partition("?")
-    read = REDIS_URL.fullmatch(address)
-    if not read or int(read["port"] or 0) > 65535 or "@" in query:
+    try:
+        address = urlsplit(value.text)
+        readable = REDIS_URL.fullmatch(value.text) and address.port != 0
+    except ValueError:  # un port qui n'en est pas un
+        readable = False
+    if not readable:
         raise value.wrong(
             "ce n'est pas une adresse comme redis://127.0.0.1:6379/0, rediss://… ou unix:///… ; un"
             " mot de passe s'y écrit encodé en %"
         )
-    allowed = REDIS_OPTIONS[read["scheme"] or read["socket"]]
-    for option in filter(None, query.split("&")):
+    for option in filter(None, address.query.split("&")):
         name, _, text = option.partition("=")
-        if name not in allowed or not re.fullmatch(allowed[name], text):
-            name = name if re.fullmatch("[a-z_]{1,40}", name) else "inconnue"
+        tls = address.scheme == "rediss" and name in TLS_OPTIONS
+        if not tls and not (name == "db" and text.isdecimal()):
             raise value.wrong(f"l'option {name} de l'adresse n'est pas admise, ou pas ainsi")
     return value.text
 

@@ -5,23 +5,14 @@ d'un seul envoi.
 """
 
 import asyncio
-from typing import NamedTuple
 
 from websockets.asyncio.server import broadcast
 
 from .members import Member, Members
+from .room import BATCH
 from .sessions import Message, Sessions
-from .stream import BATCH
-from .text import Code
 
 REST = 0.015  # secondes entre deux envois pleins
-
-
-class Departure(NamedTuple):
-    """Un départ, et de quoi attendre que Redis l'ait vu."""
-
-    member: Member
-    seen: asyncio.Event
 
 
 class Outbox:
@@ -29,7 +20,8 @@ class Outbox:
 
     def __init__(self, sessions: Sessions, members: Members):
         self._sessions, self._members = sessions, members
-        self._waiting: asyncio.Queue[Message | Departure] = asyncio.Queue(BATCH)
+        # Un message, ou un membre qui part et de quoi attendre que Redis l'ait vu.
+        self._waiting: asyncio.Queue[Message | tuple[Member, asyncio.Event]] = asyncio.Queue(BATCH)
 
     async def say(self, member: Member, number: int, text: str) -> None:
         """Ajoute à la salle le `number`-ième message d'une connexion.
@@ -44,9 +36,9 @@ class Outbox:
 
         Il suit les messages qu'elle a laissés. Si le serveur meurt avant, l'échéance fera partir.
         """
-        departure = Departure(member, asyncio.Event())
-        await self._waiting.put(departure)
-        await departure.seen.wait()
+        noted = asyncio.Event()
+        await self._waiting.put((member, noted))
+        await noted.wait()
 
     async def send_all(self) -> None:
         """Envoie sans fin ce qui attend. Un message que Redis refuse est rendu à son auteur."""
@@ -55,18 +47,15 @@ class Outbox:
             waiting, began = [await self._waiting.get()], clock()
             while not self._waiting.empty():
                 waiting.append(self._waiting.get_nowait())
-            messages = [one for one in waiting if isinstance(one, Message)]
-            departures = [one for one in waiting if isinstance(one, Departure)]
-            leaving = [departure.member for departure in departures]
-            results = await self._sessions.write(messages, leaving)
-            for message, result in zip(messages, results, strict=True):
+            said = [one for one in waiting if isinstance(one, Message)]
+            departures = [one for one in waiting if not isinstance(one, Message)]
+            results = await self._sessions.write(said, [member for member, _ in departures])
+            for message, result in zip(said, results, strict=True):
                 if result:
                     self._give_back(message.member, result)
-            for departure in departures:
-                departure.seen.set()
-            if (
-                len(waiting) >= BATCH
-            ):  # que les lecteurs, même ailleurs, puissent suivre les bavards
+            for _, noted in departures:
+                noted.set()
+            if len(waiting) >= BATCH:  # que les lecteurs, même ailleurs, suivent les bavards
                 await asyncio.sleep(began + REST - clock())
 
     def _give_back(self, member: Member, result: int | str) -> None:
@@ -74,6 +63,5 @@ class Outbox:
         if isinstance(result, str):
             broadcast([member.websocket], f"Erreur : Redis refuse ton message ({result})")
         else:
-            reason = "ta session n'est plus ici, ce message n'est pas passé"
-            broadcast([member.websocket], f"Erreur : {reason}")
-            self._members.dismiss(member, Code(result), reason)
+            broadcast([member.websocket], "Erreur : ta session n'est plus ici, message perdu")
+            self._members.dismiss(member, result)

@@ -8,7 +8,6 @@ from .logs import warn_once
 from .members import Members
 from .room import Room
 from .sessions import PRESENCE, Sessions, reason
-from .text import Code
 
 RENEWAL = 5  # secondes entre deux nouvelles
 
@@ -19,31 +18,22 @@ async def keep_presence(sessions: Sessions, members: Members, room: Room) -> Non
     Après une panne de Redis, chaque serveur donne d'abord des nouvelles, et ne fait partir
     personne avant PRESENCE secondes : sinon le premier de retour évincerait tous les autres.
     """
-    last, grace = await sessions.time(), 0
+    clock = asyncio.get_running_loop().time
+    last, grace = clock(), 0
     while True:
         await asyncio.sleep(RENEWAL)
+        present = list(members.present.values())
+        # Qui n'a pas fini de recevoir son retard garde la position d'où il l'a repris.
+        positions = [room.position if one.websocket in members.live else "" for one in present]
         try:
-            now = await sessions.time()  # d'abord : après une panne, les nouvelles suivent aussitôt
-            await renew(sessions, members, room)
-            if now - last > 1.5 * RENEWAL:
+            now, codes = await sessions.renew(present, positions)
+            for member, code in zip(present, codes, strict=True):
+                if code:
+                    members.dismiss(member, code)
+            if clock() - last > 1.5 * RENEWAL:
                 grace = now + PRESENCE
             if now >= grace:
                 await sessions.sweep(now)
-            last = now
+            last = clock()
         except RedisError as error:
             warn_once("Redis refuse les nouvelles des présents (%s) : nouvel essai", reason(error))
-
-
-async def renew(sessions: Sessions, members: Members, room: Room) -> None:
-    """Repousse l'échéance de chaque membre ; écarte ceux qui ne tiennent plus leur session.
-
-    Qui n'a pas fini de recevoir son retard garde la position d'où il l'a repris.
-    """
-    present = list(members.present.values())
-    positions = [room.position if one.websocket in members.live else "" for one in present]
-    codes = await sessions.renew(present, positions)
-    for member, code in zip(present, codes, strict=True):
-        if code == Code.SILENT:
-            members.dismiss(member, Code.SILENT, "session expirée, reviens")
-        elif code:
-            members.dismiss(member, Code(code), "session reprise ailleurs")

@@ -2,13 +2,14 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
 from .logs import warn_once
 from .text import MAX_MESSAGE, MAX_PSEUDO, clean_message
 
+ROOM = "{chatroom}:room"  # le flux de Redis : ce qui se passe, dans l'ordre, pour tous les serveurs
 SENTENCES = {
     "enter": "Annonce : {pseudo} a rejoint la chatroom",
     "return": "Annonce : {pseudo} est de retour !",
@@ -48,6 +49,12 @@ class Entry(NamedTuple):
         """Rend la ligne à montrer."""
         sentence = SENTENCES[self.kind].format(pseudo=self.pseudo, text=self.text)
         return f"{stamp(moment(self.id))} {sentence}"
+
+
+def read_page(raw: Iterable[tuple[str, Mapping[str, str]]]) -> tuple[list[str], list[Entry]]:
+    """Lit un morceau du flux : les ids de toutes ses entrées, et celles d'entre elles à nous."""
+    read = [(entry_id, Entry.parse(entry_id, fields)) for entry_id, fields in raw]
+    return [entry_id for entry_id, _ in read], [entry for _, entry in read if entry]
 
 
 def is_position(text: Any) -> bool:

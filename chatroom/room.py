@@ -1,17 +1,17 @@
 """La salle : lire le flux une fois pour toutes les connexions de ce serveur, et le leur passer."""
 
 import asyncio
-from collections import defaultdict
+from typing import Any
 
 from redis.exceptions import RedisError
 from websockets.asyncio.server import broadcast
 
 from .logs import log
 from .members import Member, Members
-from .protocol import Entry, announcement
-from .stream import BATCH, Stream
+from .protocol import ROOM, Entry, announcement, read_page
 from .text import Code
 
+BATCH = 100  # entrées par trame : la plus longue reste sous le Mio que lit un client
 REST = 0.015  # secondes de repos entre deux trames : ce qui arrive entre-temps partira ensemble
 MAX_UNREAD = 2**20  # octets qu'un client peut laisser en attente avant d'être écarté
 RETRY = 1  # seconde avant de redemander à un Redis muet
@@ -20,9 +20,16 @@ RETRY = 1  # seconde avant de redemander à un Redis muet
 class Room:
     """La salle, jusqu'à `position` : tout ce qui la précède est passé aux membres en direct."""
 
-    def __init__(self, live: Stream, past: Stream, members: Members, position: str):
-        self.position = position
-        self._live, self._past, self._members = live, past, members
+    def __init__(self, hasty: Any, patient: Any, members: Members):
+        self.position = "$"
+        self._hasty, self._patient, self._members = hasty, patient, members
+
+    async def open(self) -> None:
+        """Part de la dernière entrée du flux ou, s'il est vide, de l'heure de Redis."""
+        seconds, microseconds = await self._patient.time()
+        self.position = f"{seconds * 1000 + microseconds // 1000 - 1}-0"
+        for entry_id, _ in await self._patient.xrevrange(ROOM, count=1):
+            self.position = entry_id
 
     async def follow(self) -> None:
         """Passe sans fin ce qui arrive aux membres en direct.
@@ -32,7 +39,7 @@ class Room:
         silent = False
         while True:
             try:
-                ids, entries = await self._live.news(self.position)
+                reply = await self._hasty.xread({ROOM: self.position}, count=BATCH, block=2000)
             except RedisError as error:
                 if not silent:
                     log.warning("Redis ne répond plus (%s) : les messages attendent", error)
@@ -44,7 +51,8 @@ class Room:
                 log.info("Redis est de retour")
                 self._tell("Redis est de retour")
                 silent = False
-            if ids:
+            if reply:
+                ids, entries = read_page(reply[0][1])
                 if entries:
                     self._pass_on(entries)
                     self._dismiss(entries)
@@ -60,28 +68,24 @@ class Room:
         """
         position = member.position
         while position != (target := self.position):
-            ids, entries = await self._past.between(position, target)
-            lines = [entry.line() for entry in entries if member.gets(entry)]
-            if lines:
+            raw = await self._patient.xrange(ROOM, f"({position}", target, count=BATCH)
+            ids, entries = read_page(raw)
+            if lines := [entry.line() for entry in entries if member.gets(entry)]:
                 await member.websocket.send("\n".join(lines))
             position = ids[-1] if len(ids) == BATCH else target
         self._members.live[member.websocket] = member
 
     def _pass_on(self, entries: list[Entry]) -> None:
         """Passe des entrées à chaque membre en direct, en une trame, sans ses propres lignes."""
-        lines = [entry.line() for entry in entries]
-        by_author = defaultdict(list)
-        for number, entry in enumerate(entries):
-            by_author[entry.author].append(number)
+        lines = [(entry, entry.line()) for entry in entries]
+        authors = {entry.author for entry in entries}
         live = self._members.live
-        speakers = [member for member in live.values() if member.author in by_author]
-        broadcast(live.keys() - {member.websocket for member in speakers}, "\n".join(lines))
+        speakers = [member for member in live.values() if member.author in authors]
+        silent = live.keys() - {member.websocket for member in speakers}
+        broadcast(silent, "\n".join(line for _, line in lines))
         for member in speakers:
-            others = lines.copy()
-            for number in reversed(by_author[member.author]):
-                if not member.gets(entries[number]):
-                    del others[number]
-            if others:
+            me, gets = member.author, member.gets
+            if others := [line for entry, line in lines if entry.author != me or gets(entry)]:
                 broadcast([member.websocket], "\n".join(others))
 
     def _dismiss(self, entries: list[Entry]) -> None:
@@ -89,10 +93,10 @@ class Room:
         mémoire grossirait."""
         for entry in entries:
             if entry.kind == "return" and (member := self._members.present.get(entry.previous)):
-                self._members.dismiss(member, Code.TAKEN_OVER, "session reprise ailleurs")
+                self._members.dismiss(member, Code.TAKEN_OVER)
         for websocket, member in list(self._members.live.items()):
             if websocket.transport.get_write_buffer_size() > MAX_UNREAD:
-                self._members.dismiss(member, Code.LATER, "tu lis trop lentement")
+                self._members.dismiss(member, Code.LATER)
 
     def _tell(self, sentence: str) -> None:
         """Annonce aux membres en direct ce que Redis ne peut pas annoncer."""

@@ -7,7 +7,6 @@ envoyé deux fois : si une réponse se perd, redis-py renvoie la commande, et ri
 import hashlib
 import re
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +15,7 @@ from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection
 
 from .members import Member
-from .protocol import is_position
-from .stream import ROOM
+from .protocol import ROOM, is_position
 from .text import Code, Pseudo, Refused
 
 ONLINE, PSEUDOS = "{chatroom}:online", "{chatroom}:pseudos"
@@ -64,11 +62,9 @@ class Sessions:
         """
         owner, author = str(websocket.id), signature(session)
         server = "{}:{}".format(*websocket.local_address)
-        arguments = session, previous, owner, pseudo.folded, pseudo.shown, author
         keys = ROOM, ONLINE, PSEUDOS, key(session)
-        reply = await self._redis.eval(
-            ENTER, len(keys), *keys, *arguments, server, self._ttl, PRESENCE
-        )
+        member = session, previous, owner, pseudo.folded, pseudo.shown, author, server
+        reply = await self._redis.eval(ENTER, len(keys), *keys, *member, self._ttl, PRESENCE)
         if reply == "taken":
             raise Refused(Code.PSEUDO_TAKEN, "ce pseudo est déjà pris, choisis-en un autre")
         if reply == "moved":
@@ -77,51 +73,43 @@ class Sessions:
         position = position if is_position(position) else entered
         return Member(websocket, session, owner, author, entered, position)
 
-    async def write(
-        self, messages: Sequence[Message], leaving: Sequence[Member]
-    ) -> list[int | str]:
+    async def write(self, said: Sequence[Message], leaving: Sequence[Member]) -> list[int | str]:
         """Ajoute des messages à la salle, puis des départs, en un seul envoi.
 
         Rend pour chaque message 0, ou le code qui ferme sa connexion, ou la raison de Redis.
         """
         pipeline = self._redis.pipeline(transaction=False)
-        if messages:
-            keys = [key(message.member.session) for message in messages]
-            values = chain.from_iterable(
-                (member.session, member.owner, member.author, number, text)
-                for member, number, text in messages
-            )
-            pipeline.eval(SAY, 2 + len(keys), ROOM, ONLINE, *keys, *values)
+        values: list[str | int] = []
+        keys = [key(member.session) for member, _, _ in said]
+        for member, number, text in said:
+            values += member.session, member.owner, member.author, number, text
+        pipeline.eval(SAY, 2 + len(keys), ROOM, ONLINE, *keys, *values)
         for member in leaving:
             pipeline.eval(*departure(member.session, member.owner))
-        replies = await pipeline.execute(raise_on_error=False)
-        results = replies[0] if messages else []
+        results, *_ = await pipeline.execute(raise_on_error=False)
         if isinstance(results, RedisError):
-            results = [str(results)] * len(messages)
+            results = [str(results)] * len(said)
         return [reason(one) if isinstance(one, str) else one for one in results]
 
-    async def renew(self, members: Sequence[Member], positions: Sequence[str]) -> list[int]:
+    async def renew(
+        self, members: Sequence[Member], positions: Sequence[str]
+    ) -> tuple[int, list[int]]:
         """Repousse l'échéance de ces membres, et note leur position (« » : l'ancienne reste).
 
-        Rend pour chacun 0, ou le code qui le ferme.
+        Rend l'heure de Redis, la même pour tous, et pour chacun 0, ou le code qui le ferme.
         """
+        values: list[str] = []
         keys = [key(member.session) for member in members]
-        pairs = zip(members, positions, strict=True)
-        values = chain.from_iterable((one.session, one.owner, position) for one, position in pairs)
-        codes: list[int] = await self._redis.eval(
-            RENEW, 1 + len(keys), ONLINE, *keys, PRESENCE, *values
-        )
-        return codes
+        for member, position in zip(members, positions, strict=True):
+            values += member.session, member.owner, position
+        arguments = ONLINE, *keys, PRESENCE, *values
+        now, codes = await self._redis.eval(RENEW, 1 + len(keys), *arguments)
+        return now, codes
 
     async def sweep(self, now: int) -> None:
         """Fait partir les sessions dont l'échéance est passée : leur serveur ne répond plus."""
         for session in await self._redis.zrangebyscore(ONLINE, "-inf", now, start=0, num=1000):
             await self._redis.eval(*departure(session, ""))
-
-    async def time(self) -> int:
-        """Rend l'heure de Redis, en secondes : la même pour tous les serveurs."""
-        seconds: int = (await self._redis.time())[0]
-        return seconds
 
 
 def key(session: str) -> str:

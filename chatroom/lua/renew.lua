@@ -16,4 +16,4 @@ for i = 2, #KEYS do
     if position ~= "" then redis.call("HSET", session, "position", position) end
   end
 end
-return codes
+return {tonumber(now), codes}
