@@ -20,6 +20,12 @@ from html import escape
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from support.browser import chromium  # noqa: E402
+from support.processes import Server  # noqa: E402
+from support.storage import EmbeddedStorage  # noqa: E402
+
 IMAGES, RENDUS = ROOT / "img", ROOT / "tests/rendus"
 # Une classe faite des rendus d'essai : chacun rend le premier, changé par ce qui suit.
 CLASS = {
@@ -34,7 +40,7 @@ CHAT = (
     "Bonjour {other} !",
     "Bonjour {other}, tu as fini le TP ?",
     "Presque : il me reste MongoDB.",
-    "Lis docs/diff.md, tout y est.",
+    "Lis docs/ii-3.md, tout y est.",
 )
 # Les couleurs d'un terminal sombre, et les seize premières de xterm.
 INK, PAPER, LINE = "#e6e6e6", "#14161a", "#343944"
@@ -46,14 +52,14 @@ ORDINARY = (
 
 @contextmanager
 def chat_server() -> Iterator[str]:
-    """Le serveur de l'étape I.3 sur un port libre ; donne ce port."""
-    command = [sys.executable, "-u", "ws_i_3_server.py", "-a", "127.0.0.1", "-p", "0"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        yield re.search(r":(\d+) ", server.stdout.readline())[1]
-    finally:
-        server.terminate()
-        server.wait()
+    """La chatroom et ses bases, neuves, sur des ports libres ; donne celui de la chatroom."""
+    storage = EmbeddedStorage()
+    with storage.redis() as redis, storage.mongo() as mongo:
+        server = Server("chatroom", REDIS_URL=redis.url, MONGO_URL=mongo.url)
+        try:
+            yield str(server.port)
+        finally:
+            server.stop()
 
 
 def conversation(first: str, second: str) -> Iterator[tuple[str, str]]:
@@ -103,17 +109,19 @@ def terminals(port: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         socket = Path(folder) / "tmux"
         tmux = ["tmux", "-S", str(socket), "-f", "/dev/null"]
-        client = f"{sys.executable} {ROOT / 'ws_i_3_client.py'} -p {port}"
+        client = f"{sys.executable} -m chatroom.client -p {port}"
         environment = os.environ | {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
         size = ["-x", "121", "-y", "14"]
         start = [*tmux, "new-session", "-d", "-s", "tp7", *size, client]
-        subprocess.run(start, check=True, env=environment)
+        subprocess.run(start, check=True, env=environment, cwd=ROOT)
         try:
-            subprocess.run([*tmux, "split-window", "-h", "-t", "tp7", client], check=True)
+            beside = [*tmux, "split-window", "-h", "-t", "tp7", "-c", str(ROOT), client]
+            subprocess.run(beside, check=True)
             panes = {"ana": Pane(socket, 0), "léo": Pane(socket, 1)}
             for pseudo, pane in panes.items():
-                pane.sees("Quel est ton pseudo ?")
+                pane.sees("Quel est ton pseudo ?\n>")
                 pane.type(pseudo)
+                pane.sees("Te voilà")
             panes["ana"].sees("léo a rejoint")
             for author, text in conversation(*panes):
                 panes[author].type(text)
@@ -129,10 +137,10 @@ def terminals(port: str) -> None:
 def draw(screens: dict[str, list[str]], file: Path) -> None:
     """Dessine des écrans côte à côte, lettre à lettre, en SVG."""
     width, height, columns = 8.4, 19, 60
-    empty = min(next(row for row, line in enumerate(s) if line) for s in screens.values())
-    screens = {name: lines[empty:] for name, lines in screens.items()}
+    written = [row for lines in screens.values() for row, line in enumerate(lines) if line]
+    screens = {name: lines[min(written) : max(written) + 1] for name, lines in screens.items()}
     rows = max(map(len, screens.values()))
-    total = len(screens) * (columns * width + 36) + 12, rows * height + 60
+    total = len(screens) * (columns * width + 36) + 12, rows * height + 70
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total[0]:g} {total[1]:g}" '
         'role="img" aria-label="Deux clients de la chatroom, chacun dans son terminal">',
@@ -215,9 +223,6 @@ def class_report(browser) -> None:
 
 
 def main() -> None:
-    sys.path.append(str(ROOT / "tests"))
-    from support.browser import chromium
-
     with chat_server() as port:
         terminals(port)
     with chromium() as browser:

@@ -1,8 +1,8 @@
 """Lire les pages du cours : leurs blocs de code, leurs titres, leurs liens."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from support.processes import ROOT
 
@@ -11,8 +11,7 @@ ENGLISH = [ROOT / "README.en.md", *sorted((ROOT / "docs/en").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Un bloc de code : ```langage nom."""
 
     language: str
@@ -40,12 +39,3 @@ def anchors(page: Path) -> list[str]:
     """L'ancre que GitHub donne à chaque titre."""
     titles = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
     return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
-
-
-def commands(page: Path) -> list[str]:
-    """Chaque ligne à copier des blocs bash."""
-    return [line for block in blocks(page, "bash") for line in block.text.splitlines() if line]
-
-
-def relative(page: Path) -> str:
-    return str(page.relative_to(ROOT))

@@ -11,12 +11,12 @@ import pytest
 from support.processes import ROOT, Process, missing
 from support.storage import free_port
 
-from .pages import ENGLISH, FRENCH, Block, anchors, blocks, links, prose, relative
+from .pages import ENGLISH, FRENCH, Block, anchors, blocks, links, prose
 
 INTERPRETERS = {"bash": ("bash", "-c"), "python": (sys.executable, "-c"), "js": ("node", "-e")}
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # `python` est celui-ci
 FAQ, WIRESHARK = ROOT / "docs/faq.md", ROOT / "docs/wireshark.md"
-EVERY_PAGE = pytest.mark.parametrize("page", FRENCH + ENGLISH, ids=relative)
+EVERY_PAGE = pytest.mark.parametrize("page", FRENCH + ENGLISH, ids=str)
 
 
 @EVERY_PAGE
@@ -51,50 +51,21 @@ def test_every_page_is_reached():
         assert reached == {home, *pages}
 
 
-@pytest.mark.parametrize("english", ENGLISH, ids=relative)
+@pytest.mark.parametrize("english", ENGLISH, ids=str)
 def test_both_languages(english: Path):
     """Une page traduite a les blocs de code, les titres et les questions de l'autre."""
-    french = ROOT / "docs" / english.name if english.parent != ROOT else ROOT / "README.md"
-    assert french in FRENCH
-    pair = french, english
+    pair = english.parents[english.parent != ROOT] / english.name.replace(".en", ""), english
     code = [[one for one in blocks(page) if one.language != "mermaid"] for page in pair]
     assert code[0] == code[1]
-    marks = r"^(?:#+ |\*\*\d|<details>|> |!\[|- |\||```mermaid)"
-    shapes = [re.findall(marks, BLOCKLESS.sub("", page.read_text()), re.MULTILINE) for page in pair]
+    marks = r"^(?:#+ |\*\*\d|<details>|> |!\[|- |\|)"
+    shapes = [re.findall(marks, prose(page), re.MULTILINE) for page in pair]
     assert shapes[0] == shapes[1]
-
-
-BLOCKLESS = re.compile(r"^```(?!mermaid).*?^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_readme_is_short():
     """Le README tient en 200 lignes, chaque page d'une étape aussi."""
     for page in FRENCH[:1] + ENGLISH[:1] + [*ROOT.glob("docs/**/i*.md")]:
-        assert len(page.read_text().splitlines()) <= 200, relative(page)
-
-
-def test_pictures_are_remade():
-    """Chaque image est refaite par docs/pictures.py, sauf les graphiques du banc."""
-    remade = re.findall(r"[\w-]+\.(?:png|svg)", (ROOT / "docs/pictures.py").read_text())
-    kept = {path.name for path in (ROOT / "img").iterdir() if not path.match("bench-*")}
-    assert kept == set(remade)
-
-
-def test_haproxy_without_docker(tmp_path: Path):
-    """Le réglage d'HAProxy, changé comme le dit la page, nomme les deux serveurs d'ici."""
-    if reason := missing("haproxy"):
-        pytest.skip(reason)
-    text = "".join(block.text for block in blocks(ROOT / "docs/chatroom.md", "bash"))
-    [change] = re.findall(r"^sed .*", text, re.MULTILINE)
-    target = tmp_path / "haproxy.cfg"
-    change = change.replace("/tmp/haproxy.cfg", str(target))
-    subprocess.run(["bash", "-c", change], cwd=ROOT, check=True)
-    assert re.findall(r"127\.0\.0\.1:(\d+)", target.read_text()) == ["8881", "8882"]
-    checked = subprocess.run(["haproxy", "-c", "-f", target], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stderr
-
-
-# --- Les captures --------------------------------------------------------------------------------
+        assert len(page.read_text().splitlines()) <= 200, page
 
 
 @pytest.mark.parametrize("block", blocks(WIRESHARK, "console"), ids=lambda block: block.text[10:60])
@@ -117,9 +88,6 @@ def test_calculations():
     assert result.attempted > 5 and not result.failed
 
 
-# --- Les erreurs ---------------------------------------------------------------------------------
-
-
 def errors() -> list[tuple[str, Block | None]]:
     """Chaque titre de la FAQ qui est une erreur, et le programme qui la fait venir s'il y en a."""
     sections = re.split(r"^### ", FAQ.read_text(), flags=re.MULTILINE)[1:]
@@ -140,14 +108,10 @@ def test_errors_come(title: str, block: Block, request: pytest.FixtureRequest):
     text = block.text.replace("8888", port)
     if "127.0.0.1:6379" in text:
         text = text.replace("redis://127.0.0.1:6379/0", request.getfixturevalue("redis_url"))
-    process = Process(
-        *INTERPRETERS[block.language], text, WS_PORT=port, PATH=PATH, PYTHONWARNINGS="default"
-    )
-    try:
+    command = *INTERPRETERS[block.language], text
+    with Process(*command, WS_PORT=port, PATH=PATH, PYTHONWARNINGS="default") as process:
         pieces = map(re.escape, re.findall(r"`([^`]+)`", title))
         process.wait_line(".*".join(pieces), timeout=20)
-    finally:
-        process.kill()
 
 
 def test_other_errors_come_elsewhere():
