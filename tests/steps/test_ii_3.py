@@ -11,6 +11,7 @@ from redis import Redis
 from support.chat import Chatter
 from support.processes import Server, refusal
 from support.room import II_3, Room, forget
+from support.stage import eventually
 from support.steps import retry
 from support.storage import Private, free_port
 
@@ -28,9 +29,12 @@ async def say_and_store(author: Chatter, messages: Collection, *texts: str) -> N
     already = messages.count_documents({})
     for text in texts:
         await author.say(text)
-    expected = already + len(texts)
-    while messages.count_documents({}) < expected:
+
+    def stored() -> bool:
         assert not any(line.startswith("Erreur") for line in author.lines), author.lines
+        return messages.count_documents({}) == already + len(texts)
+
+    await eventually(stored, f"MongoDB n'a pas {texts}")
 
 
 async def test_what_is_stored(room: Room, redis: Redis, messages: Collection):
