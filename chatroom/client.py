@@ -87,14 +87,13 @@ class Chat:
         speaking = asyncio.create_task(self.speak(websocket))
         try:
             await websocket.send(f"ID|{self.session}" if self.session else f"Hello|{self.pseudo}")
-            async for frame in websocket:
-                self.receive(frame if isinstance(frame, str) else frame.decode(errors="replace"))
+            while True:
+                self.receive((await websocket.recv(decode=False)).decode(errors="replace"))
         except ConnectionClosed:
-            pass
+            return websocket.close_code or 1006
         finally:
             speaking.cancel()
             await websocket.close()
-        return websocket.close_code or 1006
 
     async def speak(self, websocket: ClientConnection) -> None:
         """Envoie chaque message tapé, une fois accueilli ; à la fin, attend que tout soit lu."""
@@ -119,19 +118,15 @@ class Chat:
             show(f"Te voilà dans la chatroom, sous le pseudo {self.pseudo}.")
             return
         for line in filter(None, map(clean_message, frame.split("\n"))):
+            mine = re.fullmatch(rf"\[[\d/ :]+\] {re.escape(self.pseudo)} a dit : (.*)", line)
             if welcome := WELCOME.fullmatch(line):
                 self.pseudo, self.returned = welcome[1], True
                 self.accepted.set()
-            self.show_line(line)
-
-    def show_line(self, line: str) -> None:
-        """Montre une ligne ; tes messages qu'un retour te rend, eux, sont passés."""
-        mine = re.fullmatch(rf"\[[\d/ :]+\] {re.escape(self.pseudo)} a dit : (.*)", line)
-        if mine and mine[1] in self.unsure:
-            self.unsure.remove(mine[1])  # le plus ancien des pareils
-            show(f"Bien reçu : {mine[1]}")
-        elif not (mine and self.returned):
-            show(paint(line))
+            if mine and mine[1] in self.unsure:  # à un retour, tes messages passés te reviennent
+                self.unsure.remove(mine[1])  # le plus ancien des pareils
+                show(f"Bien reçu : {mine[1]}")
+            elif not (mine and self.returned):
+                show(paint(line))
 
 
 async def main(uri: str, reconnect: bool) -> str | None:
