@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
-from typing import Any, Protocol
+from typing import Any
 
 
 class State(StrEnum):
@@ -42,19 +42,6 @@ Note = tuple[Remark, dict[str, Any]]  # une remarque et les paramètres de sa ph
 Mistake = tuple[str, dict[str, str]]  # une clé [mistakes] de checks.toml et ses paramètres
 
 
-class Trace(Protocol):
-    """Ce qu'un programme a écrit, ce que le calque y a noté, et ce que vaut son lancement."""
-
-    @property
-    def output(self) -> str: ...
-
-    @property
-    def events(self) -> list[Event]: ...
-
-    @property
-    def remarks(self) -> list[Note]: ...
-
-
 class CouldNotRun(Exception):
     """Notre machine empêche de juger : la raison et les paramètres de sa phrase."""
 
@@ -79,6 +66,10 @@ class Verdict:
     def good(self) -> bool:
         return self.state == State.PASSED
 
+    @property
+    def bad(self) -> bool:
+        return self.state == State.FAILED
+
 
 Verdicts = dict[str, Verdict]  # identifiant de la vérification -> son verdict
 
@@ -102,10 +93,6 @@ def not_reached(came: Came, /, **params: Any) -> Verdict:
 
 def could_not_run(came: Came, /, **params: str) -> Verdict:
     return Verdict(State.COULD_NOT_RUN, came, params)
-
-
-def count_good(verdicts: Verdicts) -> int:
-    return sum(verdict.good for verdict in verdicts.values())
 
 
 def remarks_of(events: Iterable[Event]) -> list[Note]:

@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 
 from grader.clock import PATIENCE
 from grader.judging.conversation import Talk, Told, converse
-from grader.judging.pictures import Photographer, Picture
+from grader.judging.pictures import Picture
 from grader.judging.room import Newcomer, Room, guests, people
-from grader.judging.stage import Account, Opening, Stage
+from grader.judging.stage import Opening, Stage
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, Source, word, words
 from grader.learning.known import from_code, known
 from grader.learning.lesson import Lesson
 from grader.learning.wire import REFUSED
+from grader.running.program import Program
+from grader.running.screen import tail
 
 # Les erreurs qui, dans le code du serveur, sont des fautes quel que soit le dialecte.
 BUGS = ("NameError", "UnboundLocalError", "AttributeError", "IndentationError",
@@ -32,10 +34,15 @@ class Attempt:
     """Ce qu'un essai a montré : la conversation, ce que le serveur a laissé, ce que Redis a vu."""
 
     talk: Talk
-    account: Account
+    server: Program  # arrêté
     picture: Picture
     dialect: Dialect | None  # None : par de vrais clients
     certain: bool = True  # faux : on n'a peut-être pas su parler à ce serveur
+
+    @property
+    def output(self) -> str:
+        """La fin de ce que le serveur a écrit."""
+        return tail(self.server.output)
 
     @property
     def worth(self) -> int:
@@ -45,8 +52,8 @@ class Attempt:
     @property
     def conclusive(self) -> bool:
         """Le mot est passé, ou le serveur a compris l'arrivée, ou s'est trompé tout seul."""
-        fault = any(bug in self.account.output for bug in BUGS)
-        deaf = not self.account.listened or self.talk.error.startswith("TimeoutError")
+        fault = any(bug in self.server.output for bug in BUGS)
+        deaf = not self.server.url or self.talk.error.startswith("TimeoutError")
         return self.worth >= 2 or deaf or (fault and self.talk.opened)
 
     @property
@@ -80,20 +87,19 @@ class Way:
     def newcomer(self, stage: Stage, dialect: Dialect | None) -> Newcomer:
         """Ce qui fait entrer quelqu'un ; sans dialecte, un vrai client de l'étudiant."""
         if dialect:
-            return guests(stage.served, dialect)
+            return guests(stage.server, dialect)
         assert self.role and self.lesson
-        return people(self.student, stage.served, self.role, self.lesson)
+        return people(self.student, stage.server, self.role, self.lesson)
 
     async def attempt(self, dialect: Dialect | None) -> Attempt:
         """Une conversation sur un serveur neuf ; sans dialecte, par de vrais clients."""
         async with self.open() as stage:
-            photographer = Photographer(stage)
-            talk = Talk(words(3, 3), words(6, 4))
-            if stage.served.url:
+            picture, talk = Picture(stage), Talk(words(3, 3), words(6, 4))
+            if stage.server.url:
                 newcomer = self.newcomer(stage, dialect)
-                talk = await converse(newcomer, talk.names, talk.texts, photographer.watch)
-            account = await stage.end()
-            return Attempt(talk, account, photographer.picture(), dialect)
+                talk = await converse(newcomer, talk.names, talk.texts, picture)
+            await stage.server.end()
+            return Attempt(talk, stage.server, picture, dialect)
 
     async def attempts(self) -> AsyncGenerator[Attempt]:
         """Les essais, du plus sûr au plus hasardeux."""
@@ -121,11 +127,11 @@ class Way:
     async def _probe(self, dialect: Dialect) -> bool:
         """B puis A entrent, A parle : B a-t-il quelque chose de ce mot ?"""
         async with self.open() as stage:
-            if not stage.served.url:
+            if not stage.server.url:
                 return False
             text = word(4)
             try:
-                async with Room(guests(stage.served, dialect)) as room:
+                async with Room(guests(stage.server, dialect)) as room:
                     b, a = await room.enter(word()), await room.enter(word())
                     await a.say(text)
                     return await b.wait(text, 1.5) is not None

@@ -13,7 +13,7 @@ from grader.judging.student import Student
 from grader.learning.dialect import Dialect, respell, word
 from grader.learning.lesson import Lesson
 from grader.learning.wire import REFUSED, Frame, Mock, Reply, text_of
-from grader.running.screen import Door, Screen, tail
+from grader.running.screen import Door, Heard, Screen, nothing, tail
 from grader.verdict import Came, Remark, Verdict, Verdicts, expect, failed, passed, remarks_of
 
 SILENCE = 5  # secondes laissées à un client pour dire que le serveur est parti
@@ -75,17 +75,20 @@ class _Waiting:
             if await self._with_mock(reply, binary):
                 break
         if not self._left:  # chaque message l'a fait mourir : ne rien lui dire
-            async with Mock() as mock, self._seated(mock) as screen:
+            async with Mock() as mock, self._seated(mock.port, mock.heard) as screen:
                 await self._after_the_end(mock, screen)
         return self.best
 
     @asynccontextmanager
-    async def _seated(self, mock: Mock) -> AsyncIterator[Screen]:
-        """Un client entré chez ce faux serveur."""
+    async def _seated(
+        self, port: int, heard: Heard = nothing, more: int = 0
+    ) -> AsyncIterator[Screen]:
+        """Un client entré chez le serveur de ce port."""
         name = word()
-        door = Door(mock.port, name, self.lesson.without, mock.heard)
-        screen = await self.student.desk.open(self.role, door)
-        await Person(name, screen).join(self.lesson)
+        screen = await self.student.desk.open(
+            self.role, Door(port, name, self.lesson.without, heard)
+        )
+        await Person(name, screen).join(self.lesson, more)
         try:
             yield screen
         finally:
@@ -94,32 +97,26 @@ class _Waiting:
     async def _with_their_server(self, dialect: Dialect) -> None:
         """Face au vrai serveur de l'étudiant."""
         async with opening(self.student, "i3.server")() as stage:
-            name, text = word(), word(4)
-            door = Door(stage.served.port, name, self.lesson.without)
-            screen = await self.student.desk.open(self.role, door)
-            await Person(name, screen).join(self.lesson, dialect.more)
-            other = Guest(word(), dialect)
-            try:
-                await other.join(stage.served.url)
+            server, other, text = stage.server, Guest(word(), dialect), word(4)
+            async with self._seated(server.port, more=dialect.more) as screen:
+                try:
+                    await other.join(server.url)
+                except REFUSED:
+                    return
                 await other.say(text)
                 self._keep(RECEIVES, await _receives(screen, text, LATE))
                 await asyncio.sleep(0.1)
                 before = screen.output
-                server = stage.served.program
                 server.send_signal(signal.SIGINT)
                 await until(lambda: not server.alive, 1)
                 await server.end()
                 self._keep(DOWN, await _noticed(screen, before))
-            except REFUSED:
-                return
-            finally:
                 await other.close()
-                await screen.end()
 
     async def _with_mock(self, reply: Reply | None, binary: bool) -> bool:
         """Face à un faux serveur, qui parle comme un serveur de chat ; dit si un message est lu."""
         text = word(4)
-        async with Mock(reply) as mock, self._seated(mock) as screen:
+        async with Mock(reply) as mock, self._seated(mock.port, mock.heard) as screen:
             await until(lambda: mock.visits, 3)
             for frame in self._incoming(text, binary):
                 await mock.send(frame)

@@ -10,10 +10,10 @@ from grader.judging.stage import opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, word, words
 from grader.learning.wire import text_of
+from grader.running.screen import tail
 from grader.verdict import (
     Came,
     Remark,
-    State,
     Verdict,
     Verdicts,
     could_not_run,
@@ -33,28 +33,28 @@ async def server(student: Student) -> Verdicts:
     stages = opening(student, "i3.server")
     # Chaque essai a son serveur : certains ne se remettent pas d'un client qui part aussitôt.
     async with stages() as stage:
-        if not stage.served.url:
-            return {"i3.server.starts": failed(Came.NO_LISTEN, output=(await stage.end()).tail)}
+        if not stage.server.url:
+            return {"i3.server.starts": failed(Came.NO_LISTEN, output=tail(stage.server.output))}
         if role and lesson and not lesson.dialect:
-            lesson = await student.relearn(role, stage.served.url)
+            lesson = await student.relearn(role, stage.server.url)
     way = Way(student, "i3", stages, role, lesson)
     found = await drive(way)
     if not found.talk.delivered and role and lesson and lesson.dialect:
         async with stages() as stage:
-            again = await student.relearn(role, stage.served.url)
+            again = await student.relearn(role, stage.server.url)
         if again.dialect and again.dialect.shown() != lesson.dialect.shown():
             way = Way(student, "i3", stages, role, again)
             found = await drive(way)
     if not found.talk.opened:
-        output = found.account.tail
+        output = found.output
         return {"i3.server.starts": failed(Came.REFUSED, error=found.talk.error, output=output)}
     verdicts = {"i3.server.starts": passed(), **_judge(found)}
     if found.talk.delivered:
         verdicts["i3.server.abrupt"] = await _abrupt(way, found.dialect)
-        if verdicts["i3.server.leave"].state == State.FAILED and found.dialect:
+        if verdicts["i3.server.leave"].bad and found.dialect:
             if said := await _leaves_by_word(way, found.dialect):
                 verdicts["i3.server.leave"] = passed((Remark.BY_WORD, {"word": said}))
-    return student.explain(verdicts, "i3.server", found.account)
+    return student.explain(verdicts, "i3.server", found.server)
 
 
 def _judge(found: Attempt) -> Verdicts:
@@ -72,7 +72,7 @@ def _judge(found: Attempt) -> Verdicts:
         ("leave", talk.leave, talk.heard_leave, Came.NO_LEAVE),
     ):
         if told:
-            verdict = passed(*([(told.remark, {})] if told.remark else []))
+            verdict = passed(*([(Remark(told), {})] if told != Told.NAMED else []))
         elif talk.delivered or found.certain:
             verdict = failed(came, pseudo=talk.author, came=" / ".join(heard[:4]) or "—")
         else:
@@ -90,14 +90,13 @@ def judge_delivery(found: Attempt) -> Verdict:
     if not found.certain:
         return could_not_run(Came.UNKNOWN_DIALECT)
     came = " / ".join(found.talk.heard_message[:4]) or "—"
-    return failed(Came.NOT_DELIVERED, message=found.talk.text, came=came, output=found.account.tail)
+    return failed(Came.NOT_DELIVERED, message=found.talk.text, came=came, output=found.output)
 
 
 async def _abrupt(way: Way, dialect: Dialect | None) -> Verdict:
     async with way.open() as stage:
         what = await survive(way.newcomer(stage, dialect), words(3, 3), words(6, 4))
-        account = await stage.end()
-    return expect(not what, Came.ABRUPT, what=what, output=account.tail)
+    return expect(not what, Came.ABRUPT, what=what, output=tail(stage.server.output))
 
 
 def quitting(text: str) -> list[str]:
@@ -125,7 +124,7 @@ async def _leaves_by_word(way: Way, dialect: Dialect) -> str:
     if role and lesson and lesson.dialect and not role.endswith(".html"):
         tries += [(None, said) for said in quitting(hand_in.code(role).text)[:2]]
     for speaking, said in tries:
-        async with way.open() as stage, Room(guests(stage.served, dialect)) as room:
+        async with way.open() as stage, Room(guests(stage.server, dialect)) as room:
             name = word()
             b = await room.enter(word())
             a = await way.newcomer(stage, speaking)(name)

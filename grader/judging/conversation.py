@@ -1,15 +1,15 @@
 """Une conversation à trois dans une salle de chat, jugée par ce que reçoivent des tiers."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
 from grader.clock import until
+from grader.judging.pictures import Picture
 from grader.judging.room import LATE, Newcomer, Room
 from grader.learning.dialect import shape
 from grader.learning.wire import REFUSED, Frame, mentions, text_of
-from grader.verdict import Remark
 
 ARRIVAL_WORDS = ("rejoi", "join", "connect", "arriv", "bienvenue", "entr", "nouve", "welcome")
 SALUTES = ("hello", "bonjour", "new")  # d'une annonce, mais aussi d'un simple bonjour
@@ -17,28 +17,13 @@ DEPARTURE_WORDS = ("quit", "left", "leav", "part", "déconn", "deconn", "disconn
                    "au revoir", "exit", "gone", "perdu")  # fmt: skip
 
 
-class Moment(StrEnum):
-    """Ceux où l'on peut vouloir regarder ailleurs que dans la salle."""
-
-    BEFORE_ARRIVAL = auto()
-    ARRIVAL = auto()
-    DEPARTURE = auto()
-
-
-Watch = Callable[[Moment, list[str]], Awaitable[None]]
-
-
 class Told(StrEnum):
-    """Comment une arrivée ou un départ a été annoncé."""
+    """Comment une arrivée ou un départ a été annoncé ; une remarque, si ce n'est par son nom."""
 
     NOT = ""
     NAMED = auto()
     UNNAMED = auto()
     BY_LIST = auto()  # la liste des présents est revenue sans celui qui est parti
-
-    @property
-    def remark(self) -> Remark | None:
-        return {Told.UNNAMED: Remark.UNNAMED, Told.BY_LIST: Remark.BY_LIST}.get(self)
 
 
 @dataclass
@@ -72,12 +57,8 @@ class Talk:
         return self.sample is not None
 
 
-async def unseen(moment: Moment, names: list[str]) -> None:
-    """Rien d'autre à regarder que la salle."""
-
-
 async def converse(
-    newcomer: Newcomer, names: list[str], texts: list[str], watch: Watch = unseen
+    newcomer: Newcomer, names: list[str], texts: list[str], picture: Picture
 ) -> Talk:
     """B, C puis A arrivent ; A parle ; A s'en va. Rend ce qui s'en est vu."""
     talk = Talk(names, texts)
@@ -88,7 +69,7 @@ async def converse(
             talk.opened = True
             c = await room.enter(c_name)
             await b.settle()
-            await watch(Moment.BEFORE_ARRIVAL, names)
+            await picture.before_arrival()
             mark = b.mark
             a = await room.enter(a_name)
         except REFUSED as error:
@@ -97,7 +78,7 @@ async def converse(
         await until(lambda: announced(b.after(mark), a_name, a.hello) or b.closed, LATE)
         arrival = b.after(mark)
         talk.heard_join = [text_of(frame) for frame in arrival]
-        await watch(Moment.ARRIVAL, names)
+        await picture.arrival(names)
 
         spoken = b.mark
         await a.say(talk.text)
@@ -121,7 +102,7 @@ async def converse(
             talk.leave = Told.BY_LIST
         talk.heard_leave = [text_of(frame) for frame in b.after(gone)]
         talk.messages = sum(member.mark for member in room.present)
-        await watch(Moment.DEPARTURE, names)
+        await picture.departure()
     return talk
 
 

@@ -12,20 +12,9 @@ from grader.learning.dialect import respell, word
 from grader.learning.speaker import Speaker
 from grader.learning.wire import REFUSED, Frame, Link, Mock, Visit, mentions, text_of
 from grader.running.arguments import SPOKEN
-from grader.running.launch import Served
+from grader.running.program import Program
 from grader.running.screen import Door, tail
-from grader.verdict import (
-    Came,
-    CouldNotRun,
-    Remark,
-    State,
-    Verdict,
-    Verdicts,
-    count_good,
-    expect,
-    failed,
-    passed,
-)
+from grader.verdict import Came, CouldNotRun, Remark, Verdict, Verdicts, expect, failed, passed
 
 ANSWER = 3  # secondes pour une réponse
 TURNS = 6  # réponses ou messages tapés avant de conclure
@@ -59,7 +48,7 @@ async def server(student: Student) -> Verdicts:
     """Le serveur de I.1 : un message, puis un autre client, puis une coupure et un autre."""
     verdicts = await _exchange(student, str)
     for remark, find_form in ((Remark.BINARY_ONLY, _bytes_form), (Remark.OWN_FORM, _own_form)):
-        silent = REPLY in verdicts and verdicts[REPLY].state == State.FAILED
+        silent = REPLY in verdicts and verdicts[REPLY].bad
         if silent and (form := await find_form(student)):
             again = await _exchange(student, form)
             if REPLY in again and again[REPLY].good:
@@ -87,18 +76,17 @@ async def _own_form(student: Student) -> Form | None:
 async def _exchange(student: Student, form: Form) -> Verdicts:
     """Un serveur neuf, jugé sur des messages de cette forme."""
     async with opening(student, "i1.server")() as stage:
-        verdicts = await _judge(stage.served, form)
-        account = await stage.end()
-    return student.explain(verdicts, "i1.server", account)
+        verdicts = await _judge(stage.server, form)
+    return student.explain(verdicts, "i1.server", stage.server)
 
 
-async def _judge(served: Served, form: Form) -> Verdicts:
+async def _judge(server: Program, form: Form) -> Verdicts:
     def output() -> str:
-        return tail(served.program.output)
+        return tail(server.output)
 
-    if not served.url:
+    if not server.url:
         return {"i1.server.starts": failed(Came.NO_LISTEN, output=output())}
-    link, error = await first_link(served)
+    link, error = await first_link(server)
     if link is None:
         return {"i1.server.starts": failed(Came.REFUSED, error=error, output=output())}
     verdicts = {"i1.server.starts": passed()}
@@ -114,14 +102,14 @@ async def _judge(served: Served, form: Form) -> Verdicts:
         verdicts["i1.server.hello"] = expect(hello, Came.ANSWERED, answer=got)
     else:
         verdicts[REPLY] = failed(Came.NO_ANSWER, message=first, output=output())
-    verdicts["i1.server.next"] = await _next(served, link, form)
+    verdicts["i1.server.next"] = await _next(server, link, form)
     return verdicts
 
 
-async def first_link(served: Served) -> tuple[Link | None, str]:
+async def first_link(server: Program) -> tuple[Link | None, str]:
     """La première connexion acceptée, ou pourquoi aucune ne l'a été."""
     error = ""
-    for url in served.urls:
+    for url in server.urls:
         try:
             return await Link().open(url), ""
         except REFUSED as problem:
@@ -138,17 +126,17 @@ async def _ask(link: Link, text: str, form: Form, seconds: float = ANSWER) -> li
     return link.after(mark)
 
 
-async def _next(served: Served, link: Link, form: Form) -> Verdict:
+async def _next(server: Program, link: Link, form: Form) -> Verdict:
     """Le client s'en va poliment, un autre est servi ; coupé net, un autre l'est encore."""
     for leave, came in ((Link.close, Came.NEXT_CLOSED), (Link.cut, Came.NEXT_CUT)):
         await leave(link)
         try:
-            link = await Link().open(served.url)
+            link = await Link().open(server.url)
         except REFUSED as error:
-            return failed(came, error=str(error), output=tail(served.program.output))
+            return failed(came, error=str(error), output=tail(server.output))
         await link.settle(0.1, 0.5)
         if not await _ask(link, word(4), form):
-            return failed(came, error="", output=tail(served.program.output))
+            return failed(came, error="", output=tail(server.output))
     await link.close()
     return passed()
 
@@ -178,11 +166,15 @@ async def _client(student: Student, check: str, *roles: str) -> Verdicts:
     for role in filter(student.has, roles):
         async with aclosing(_tries(student, check, role)) as tries:
             async for verdicts in tries:
-                if count_good(verdicts) > count_good(best) or not best:
+                if _count(verdicts) > _count(best) or not best:
                     best = verdicts
-                if count_good(best) == 3:
+                if _count(best) == 3:
                     return best
     return best
+
+
+def _count(verdicts: Verdicts) -> int:
+    return sum(verdict.good for verdict in verdicts.values())
 
 
 async def _tries(student: Student, check: str, role: str) -> AsyncGenerator[Verdicts]:
@@ -190,7 +182,7 @@ async def _tries(student: Student, check: str, role: str) -> AsyncGenerator[Verd
     greeting: list[Frame] = []
     verdicts, sent = await _try(student, check, role)
     yield verdicts
-    if count_good(verdicts) == 1:  # connecté, il attend peut-être que le serveur parle
+    if _count(verdicts) == 1:  # connecté, il attend peut-être que le serveur parle
         greeting = ["Bienvenue !"]
         verdicts, sent = await _try(student, check, role, greeting)
         yield verdicts
@@ -216,7 +208,7 @@ async def _own_answer(student: Student, sent: Model) -> Frame | None:
         return None
     try:
         async with opening(student, "i1.server")() as stage:
-            link, _ = await first_link(stage.served)
+            link, _ = await first_link(stage.server)
             if link is None:
                 return None
             await link.send(sent.frame)

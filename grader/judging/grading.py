@@ -2,16 +2,44 @@
 
 import asyncio
 import time
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.clock import PATIENCE
+from grader.judging import chat_client, chat_server, echo, history, sessions
 from grader.judging.student import Student
-from grader.judging.units import UNITS
 from grader.table import Check, Table
 from grader.verdict import Came, CouldNotRun, State, Verdict, Verdicts, could_not_run, not_reached
 
 UNIT_SECONDS = 100  # une part du travail ne prend jamais plus, quoi que fasse le rendu
+
+
+@dataclass(frozen=True)
+class Unit:
+    """`roles` : un seul suffit pour que la part ait un sens. `after` apprend ce qui sert ici."""
+
+    judge: Callable[[Student], Awaitable[Verdicts]]
+    roles: tuple[str, ...]
+    after: str = ""
+
+
+UNITS = {
+    "i1.server": Unit(echo.server, ("i1.server",)),
+    "i1.client": Unit(echo.python_client, ("i1.client",)),
+    "i2.client": Unit(echo.javascript_client, ("i2.client.js", "i2.client.html")),
+    "i3.server": Unit(chat_server.server, ("i3.server",)),
+    "i3.client": Unit(
+        chat_client.client, ("i3.client", "i3.client.html", "i3.client.js"), after="i3.server"
+    ),
+    "ii2.server": Unit(sessions.server, ("ii2.server",), after="i3.server"),
+    "ii3.server": Unit(history.server, ("ii3.server",), after="ii2.server"),
+}
+
+
+def chain(unit: str) -> str:
+    """La première part de celles qui s'enchaînent jusqu'à celle-ci : elles vont ensemble."""
+    return chain(UNITS[unit].after) if UNITS[unit].after else unit
 
 
 class Grading:
@@ -40,7 +68,7 @@ class Grading:
         for name, verdict in self._unit(check.unit).items():
             if verdict.state == State.COULD_NOT_RUN:
                 return verdict
-            if verdict.state == State.FAILED:
+            if verdict.bad:
                 return not_reached(Came.NEEDS, sentence=self.table.checks[name])
         return could_not_run(Came.GRADER_ERROR, error=f"pas de verdict pour {check.id}")
 

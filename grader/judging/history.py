@@ -13,6 +13,7 @@ from grader.learning.dialect import Dialect, word, words
 from grader.learning.known import known
 from grader.learning.wire import REFUSED, mentions, text_of
 from grader.running.bases import MongoWatch
+from grader.running.screen import tail
 from grader.verdict import Came, Remark, Verdicts, could_not_run, expect, failed, passed
 
 MONGO, INSERT, HISTORY = "ii3.server.mongo", "ii3.server.insert", "ii3.server.history"
@@ -46,11 +47,11 @@ async def _tell(student: Student, stages: Opening, dialect: Dialect) -> tuple[Ve
     """
     async with stages() as stage:
         assert stage.mongo
-        if not stage.served.url:
-            return {MONGO: failed(Came.NO_LISTEN, output=(await stage.end()).tail)}, False
+        if not stage.server.url:
+            return {MONGO: failed(Came.NO_LISTEN, output=tail(stage.server.output))}, False
         said, heard = words(3, 4), []
         try:
-            async with Room(guests(stage.served, dialect)) as room:
+            async with Room(guests(stage.server, dialect)) as room:
                 author, reader = await room.enter(word()), await room.enter(word())
                 for text in said:
                     await author.say(text)
@@ -66,18 +67,18 @@ async def _tell(student: Student, stages: Opening, dialect: Dialect) -> tuple[Ve
                         break
                 came = " / ".join(map(text_of, late.after(0)[:4])) or "—"
         except REFUSED as error:
-            output = (await stage.end()).tail
+            output = tail(stage.server.output)
             return {MONGO: failed(Came.REFUSED, error=str(error), output=output)}, False
-        commands, account = bool(stage.mongo.commands), await stage.end()
-    output, on_request = account.tail, [(Remark.ON_REQUEST, {"word": asked})] if asked else []
+        commands = bool(stage.mongo.commands)
+    output = tail(stage.server.output)
     verdicts = {
         MONGO: expect(commands, Came.NO_MONGO_COMMAND, output=output),
         INSERT: expect(stored == said, Came.NOT_STORED, message=said[0], output=output),
         HISTORY: failed(Came.NO_HISTORY, message=" / ".join(said), came=came, output=output),
     }
     if told:
-        verdicts[HISTORY] = passed(*on_request)
-    student.explain(verdicts, "ii3.server", account)
+        verdicts[HISTORY] = passed(*[(Remark.ON_REQUEST, {"word": asked})] if asked else [])
+    student.explain(verdicts, "ii3.server", stage.server)
     return verdicts, bool(stored or told or any(heard))
 
 

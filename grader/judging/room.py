@@ -10,7 +10,7 @@ from grader.judging.student import Student
 from grader.learning.dialect import FILLER, Dialect
 from grader.learning.lesson import Lesson
 from grader.learning.wire import Frame, Link, Listener
-from grader.running.launch import Served
+from grader.running.program import Program
 from grader.running.screen import Door, Screen
 
 LATE = 2.5  # secondes : certains chats livrent jusqu'à une seconde plus tard
@@ -90,21 +90,21 @@ Member = Guest | Person
 Newcomer = Callable[[str], Awaitable[Member]]
 
 
-def guests(served: Served, dialect: Dialect) -> Newcomer:
+def guests(server: Program, dialect: Dialect) -> Newcomer:
     """Ce qui fait entrer un client du correcteur dans ce dialecte."""
 
     async def newcomer(name: str) -> Member:
-        return await Guest(name, dialect).join(served.url)
+        return await Guest(name, dialect).join(server.url)
 
     return newcomer
 
 
-def people(student: Student, served: Served, role: str, lesson: Lesson) -> Newcomer:
+def people(student: Student, server: Program, role: str, lesson: Lesson) -> Newcomer:
     """Ce qui fait entrer un vrai client de l'étudiant."""
     known = student.dialect("i3")
 
     async def newcomer(name: str) -> Member:
-        screen = await student.desk.open(role, Door(served.port, name, lesson.without))
+        screen = await student.desk.open(role, Door(server.port, name, lesson.without))
         return await Person(name, screen).join(lesson, known.more if known else 0)
 
     return newcomer

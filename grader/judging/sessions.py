@@ -2,14 +2,14 @@
 
 from grader.judging.attempt import Attempt, Way, drive
 from grader.judging.chat_server import judge_delivery
-from grader.judging.conversation import Moment
-from grader.judging.pictures import Photographer
+from grader.judging.pictures import Picture
 from grader.judging.room import Room, guests
 from grader.judging.stage import opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, words
 from grader.learning.wire import REFUSED
 from grader.running.bases import Place, shown
+from grader.running.screen import tail
 from grader.verdict import (
     Came,
     Event,
@@ -30,8 +30,8 @@ async def server(student: Student) -> Verdicts:
     stages = opening(student, "ii2.server", redis=True)
     if role and lesson and lesson.connected and not lesson.dialect:
         async with stages() as stage:
-            if stage.served.url:
-                lesson = await student.relearn(role, stage.served.url)
+            if stage.server.url:
+                lesson = await student.relearn(role, stage.server.url)
     way = Way(student, "ii2", stages, role, lesson)
     found = await drive(way)
     changed = found.picture.changed
@@ -41,32 +41,32 @@ async def server(student: Student) -> Verdicts:
     verdicts = _judge(found, changed)
     for verdict in verdicts.values():
         verdict.messages = found.talk.messages
-    return student.explain(verdicts, "ii2.server", found.account)
+    return student.explain(verdicts, "ii2.server", found.server)
 
 
 async def _leaves_in_silence(way: Way, dialect: Dialect) -> list[Place]:
     """Ce qui change dans Redis au départ d'un client qui n'a rien dit."""
     async with way.open() as stage:
-        if not stage.served.url:
+        if not stage.server.url:
             return []
-        photographer, names = Photographer(stage), words(3, 3)
+        picture, names = Picture(stage), words(3, 3)
         try:
-            async with Room(guests(stage.served, dialect)) as room:
+            async with Room(guests(stage.server, dialect)) as room:
                 await room.enter(names[0])
-                await photographer.watch(Moment.BEFORE_ARRIVAL, names)
+                await picture.before_arrival()
                 last = await room.enter(names[-1])
-                await photographer.watch(Moment.ARRIVAL, names)
+                await picture.arrival(names)
                 await room.leave(last)
-                await photographer.watch(Moment.DEPARTURE, names)
+                await picture.departure()
         except REFUSED:
             return []
-        return photographer.picture().changed
+        return picture.changed
 
 
 def _judge(found: Attempt, changed: list[Place]) -> Verdicts:
-    talk, picture, account = found.talk, found.picture, found.account
-    output = account.tail
-    if not account.listened:
+    talk, picture, server = found.talk, found.picture, found.server
+    output = tail(server.output)
+    if not server.url:
         return {"ii2.server.redis": failed(Came.NO_LISTEN, output=output)}
     if not (talk.opened or picture.commands):
         return {"ii2.server.redis": failed(Came.REFUSED, error=talk.error, output=output)}
@@ -75,7 +75,7 @@ def _judge(found: Attempt, changed: list[Place]) -> Verdicts:
     verdicts: Verdicts = {}
     verdicts["ii2.server.redis"] = expect(picture.commands, Came.NO_REDIS_COMMAND, output=output)
     if picture.commands:
-        verdicts["ii2.server.async"] = judge_async(account.events)
+        verdicts["ii2.server.async"] = judge_async(server.events)
     if talk.opened and not talk.error:
         verdicts["ii2.server.add"] = expect(picture.footprint, Came.NOTHING_ADDED, output=output)
         if picture.footprint:

@@ -11,7 +11,7 @@ from grader.learning.dialect import Dialect
 from grader.learning.lesson import Lesson, learn
 from grader.running.desk import Desk
 from grader.running.screen import Door, Screen
-from grader.verdict import CouldNotRun, State, Trace, Verdicts, remarks_of
+from grader.verdict import CouldNotRun, Verdicts, remarks_of
 
 if TYPE_CHECKING:
     from grader.judging.attempt import Attempt
@@ -74,15 +74,15 @@ class Student:
         """Celui dans lequel le serveur de cette étape a livré un message."""
         return self.driven[step].dialect if step in self.driven else None
 
-    def explain(self, verdicts: Verdicts, role: str, trace: Trace | None = None) -> Verdicts:
+    def explain(self, verdicts: Verdicts, role: str, program: Screen | None = None) -> Verdicts:
         """Ajoute à chaque échec la faute reconnue qui l'explique, et au premier verdict les
-        remarques sur le programme qui a laissé cette trace.
+        remarques sur le programme qu'il faut expliquer.
         """
-        output, events = (trace.output, trace.events) if trace else ("", [])
+        output, events = (program.output, program.events) if program else ("", [])
         for check, verdict in verdicts.items():
-            if verdict.state == State.FAILED:
+            if verdict.bad:
                 verdict.mistake = recognise(self.hand_in.code(role), check, output, events)
-        if trace and (first := next(iter(verdicts.values()), None)):
-            noted = [*trace.remarks, *remarks_of(events)]
+        if program and (first := next(iter(verdicts.values()), None)):
+            noted = [*program.remarks, *remarks_of(events)]
             first.remarks += [note for note in noted if note not in first.remarks]
         return verdicts

@@ -4,7 +4,9 @@ import ast
 import json
 import re
 from dataclasses import replace
+from itertools import permutations, product
 
+from grader.finding.code import Code
 from grader.finding.handin import HandIn
 from grader.learning.dialect import MESSAGE, PSEUDO, Dialect, Source
 from grader.learning.wire import Frame
@@ -42,53 +44,49 @@ def from_code(hand_in: HandIn, role: str) -> list[Dialect]:
     """Les dialectes que les chaînes écrites dans le serveur laissent deviner."""
     code = hand_in.code(role)
     words = list(dict.fromkeys(code.constants()))
-    found: list[Dialect] = []
-    p, m = PSEUDO, MESSAGE
-    prefixes = [w for w in words if re.fullmatch(r"/?\w{1,12}\s?[|:;,# ]+", w) or w.endswith("|")]
-    for prefix in prefixes[:4]:
-        found.append(Dialect([f"{prefix}{p}"], m))
-        for other in prefixes[:4]:
-            if other != prefix:
-                found.append(Dialect([f"{prefix}{p}"], f"{other}{m}"))
-    if "json" in code.text:
-        names = [w for w in words if w.lower() in NAME_KEYS] or ["pseudo"]
-        texts = [w for w in words if w.lower() in TEXT_KEYS and w not in names] or ["message"]
-        kinds = [w for w in words if w.lower() in KIND_KEYS]
-        joins = [w for w in words if any(j in w.lower() for j in JOIN_ACTIONS)] or ["join"]
-        says = [w for w in words if any(s in w.lower() for s in SAY_ACTIONS)] or ["message"]
-        for name in names[:2]:
-            for text in texts[:2]:
-                found.append(Dialect([json.dumps({name: p})], json.dumps({name: p, text: m})))
-                for kind in kinds[:1]:
-                    for join in joins[:2]:
-                        for say in says[:2]:
-                            hello = json.dumps({kind: join, name: p, text: p})
-                            found.append(
-                                Dialect([hello], json.dumps({kind: say, name: p, text: m}))
-                            )
-    found = found[:10] + (_from_keys(code.tree) if code.tree else [])
-    return [replace(dialect, source=Source.CODE) for dialect in found]
+    found = _prefixed(words) + (_from_words(words) if "json" in code.text else [])
+    return [replace(dialect, source=Source.CODE) for dialect in found[:10] + _from_keys(code)]
 
 
-def _from_keys(tree: ast.Module) -> list[Dialect]:
+def _prefixed(words: list[str]) -> list[Dialect]:
+    """« Hello|ana », puis un message nu, ou précédé d'un autre mot."""
+    first = [w for w in words if re.fullmatch(r"/?\w{1,12}\s?[|:;,# ]+", w) or w.endswith("|")][:4]
+    return [
+        Dialect([hello + PSEUDO], say + MESSAGE)
+        for hello in first
+        for say in ("", *(other for other in first if other != hello))
+    ]
+
+
+def _from_words(words: list[str]) -> list[Dialect]:
+    """Des objets JSON aux clés les plus courantes, quand le serveur les écrit."""
+    names = [w for w in words if w.lower() in NAME_KEYS] or ["pseudo"]
+    texts = [w for w in words if w.lower() in TEXT_KEYS and w not in names] or ["message"]
+    kinds = [w for w in words if w.lower() in KIND_KEYS][:1]
+    joins = [w for w in words if any(j in w.lower() for j in JOIN_ACTIONS)] or ["join"]
+    says = [w for w in words if any(s in w.lower() for s in SAY_ACTIONS)] or ["message"]
+    found = []
+    for name, text in product(names[:2], texts[:2]):
+        hello, said = {name: PSEUDO}, {name: PSEUDO, text: MESSAGE}
+        found.append(Dialect([json.dumps(hello)], json.dumps(said)))
+        for kind, join, say in product(kinds, joins[:2], says[:2]):
+            hello = {kind: join, name: PSEUDO, text: PSEUDO}
+            found.append(Dialect([json.dumps(hello)], json.dumps({kind: say} | said)))
+    return found
+
+
+def _from_keys(code: Code) -> list[Dialect]:
     """Des objets JSON faits de toutes les clés que lit le serveur : l'une d'elles, comparée à des
     mots, dit l'action ; les autres portent le pseudo à l'arrivée, et le message ensuite.
     """
-    read: list[object] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-            read.append(getattr(node.slice, "value", None))
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get" and node.args:
-            read.append(getattr(node.args[0], "value", None))
+    read = [getattr(n.slice, "value", None) for n in code.nodes(ast.Subscript) if _is_read(n)]
+    asked = [n for n in code.nodes(ast.Call) if getattr(n.func, "attr", "") == "get" and n.args]
+    read += [getattr(node.args[0], "value", None) for node in asked]
     keys = [key for key in dict.fromkeys(read) if isinstance(key, str)]
-    compared = [
-        part.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Compare | ast.MatchValue)
-        for part in (node.comparators if isinstance(node, ast.Compare) else [node.value])
-        if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value
-    ]
-    actions = list(dict.fromkeys(compared))[:3]
+    sides = [side for node in code.nodes(ast.Compare) for side in node.comparators]
+    sides += [node.value for node in code.nodes(ast.MatchValue)]
+    words = [getattr(side, "value", None) for side in sides if isinstance(side, ast.Constant)]
+    actions = list(dict.fromkeys(word for word in words if isinstance(word, str) and word))[:3]
     kinds = [key for key in keys if key.lower() in KIND_KEYS][:1]
     if not kinds or not 2 <= len(keys) <= 8:
         return []
@@ -98,7 +96,9 @@ def _from_keys(tree: ast.Module) -> list[Dialect]:
 
     return [
         Dialect([made(hello, PSEUDO)], made(say, MESSAGE))
-        for hello in actions
-        for say in actions
-        if hello != say
+        for hello, say in permutations(actions, 2)
     ]
+
+
+def _is_read(node: ast.Subscript) -> bool:
+    return isinstance(node.ctx, ast.Load)

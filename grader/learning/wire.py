@@ -5,6 +5,7 @@ import base64
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -83,7 +84,6 @@ class Link(Listener):
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self._socket: ClientConnection | None = None
-        self._over = False
 
     async def open(
         self, url: str, headers: dict[str, str] | None = None, protocols: Sequence[str] = ()
@@ -103,26 +103,32 @@ class Link(Listener):
         return self
 
     async def _read(self, socket: ClientConnection) -> None:
-        try:
+        with suppress(WebSocketException):
             while True:
                 self.frames.append(await socket.recv())
-        except WebSocketException:
-            self._over = True
 
     async def send(self, frame: Frame) -> None:
         """Envoie ; une connexion fermée d'en face ne lève rien, `closed` le dira."""
         assert self._socket
-        try:
+        with suppress(WebSocketException):
             await self._socket.send(frame)
-        except WebSocketException:
-            self._over = True
 
     def after(self, mark: int) -> list[Frame]:
         return self.frames[mark:]
 
     @property
     def closed(self) -> bool:
-        return self._over
+        return self._reader.done()
+
+    async def forward(self, socket: ServerConnection) -> None:
+        """Rapporte à `socket` tout ce qui arrive ici, puis sa fin."""
+        passed = 0
+        while not self.closed or passed < self.mark:
+            for frame in self.after(passed):
+                passed += 1
+                await socket.send(frame)
+            await asyncio.sleep(0.01)
+        await socket.close()
 
     async def close(self) -> None:
         """Fermeture propre, comme un client poli."""
@@ -149,7 +155,6 @@ class Visit:
     headers: dict[str, str]
     protocols: list[str]
     frames: list[Frame] = field(default_factory=list)
-    over: bool = False
 
 
 Reply = Callable[[Visit, Frame], list[Frame]]
@@ -200,7 +205,7 @@ class Mock:
         if self.real:
             await self._relay(visit)
             return
-        try:
+        with suppress(WebSocketException):
             for frame in self.greeting:
                 await socket.send(frame)
             while True:
@@ -208,8 +213,6 @@ class Mock:
                 visit.frames.append(frame)
                 for answer in self.reply(visit, frame) if self.reply else []:
                     await socket.send(answer)
-        except WebSocketException:
-            visit.over = True
 
     async def _relay(self, visit: Visit) -> None:
         """Passe chaque message au vrai serveur et rapporte ses réponses."""
@@ -218,31 +221,14 @@ class Mock:
             await link.open(self.real + visit.path, visit.headers, visit.protocols)
         except REFUSED:
             return
-        back = asyncio.create_task(self._bring_back(link, visit.socket))
-        try:
+        back = asyncio.create_task(link.forward(visit.socket))
+        with suppress(WebSocketException):
             while True:
-                frame = await visit.socket.recv()
-                visit.frames.append(frame)
-                await link.send(frame)
-        except WebSocketException:
-            visit.over = True
-        finally:
-            back.cancel()
-            await asyncio.gather(back, return_exceptions=True)
-            await link.close()
-
-    async def _bring_back(self, link: Link, socket: ServerConnection) -> None:
-        passed = 0
-
-        def more() -> bool:
-            return link.mark > passed or link.closed
-
-        while not link.closed or passed < link.mark:
-            await until(more, 60)
-            for frame in link.after(passed):
-                passed += 1
-                await socket.send(frame)
-        await socket.close()
+                visit.frames.append(await visit.socket.recv())
+                await link.send(visit.frames[-1])
+        back.cancel()
+        await asyncio.gather(back, return_exceptions=True)
+        await link.close()
 
     @property
     def frames(self) -> list[Frame]:
@@ -258,11 +244,8 @@ class Mock:
     async def send(self, frame: Frame) -> None:
         """Envoie un message à tous les clients présents."""
         for visit in self.visits:
-            if not visit.over:
-                try:
-                    await visit.socket.send(frame)
-                except WebSocketException:
-                    visit.over = True
+            with suppress(WebSocketException):
+                await visit.socket.send(frame)
 
     async def leave(self) -> None:
         """S'arrête comme un serveur : il n'écoute plus, et ferme ses connexions (1001)."""

@@ -9,13 +9,13 @@ tests, et exécuterait le conftest.py de l'étudiant dans le processus de celui 
 """
 
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader.judging.grading import Grading
-from grader.judging.units import UNITS, chain
+from grader.judging.grading import UNITS, Grading, chain
 from grader.reporting.files import write_all
 from grader.reporting.record import Record, student_of
 from grader.reporting.speech import Speech
@@ -69,12 +69,7 @@ class Session:
         self.names = unique_names(asked if self.asked else [ROOT])
         # `--strict` existe déjà dans pytest ; ici il veut dire aussi : sévère pour les étudiants.
         self.strict = config.getoption("strict") or not self.asked
-        self._gradings: dict[Path, Grading] = {}
-
-    def grading(self, folder: Path) -> Grading:
-        if folder not in self._gradings:
-            self._gradings[folder] = Grading(folder, self.table)
-        return self._gradings[folder]
+        self.grading = cache(lambda folder: Grading(folder, self.table))
 
 
 def students_in(parent: Path) -> list[Path]:

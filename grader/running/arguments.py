@@ -3,6 +3,7 @@
 import ast
 import re
 
+from grader.finding.code import Code
 from grader.running.questions import TOGETHER
 
 NICKNAME = "\0pseudo"  # remplacé par le pseudo de qui entre
@@ -67,43 +68,36 @@ def in_usage(output: str) -> list[str]:
     return arguments if len(arguments) < 9 else []
 
 
-def counted_in_code(tree: ast.Module | None) -> list[str]:
+def counted_in_code(code: Code) -> list[str]:
     """Autant d'arguments que le code en exige de `len(sys.argv)`, ou rien."""
-    for node in ast.walk(tree) if tree else ():
-        if (
-            isinstance(node, ast.Compare)
-            and isinstance(node.left, ast.Call)
-            and getattr(node.left.func, "id", "") == "len"
-            and any(map(_is_argv, node.left.args))
-            and isinstance(count := getattr(node.comparators[0], "value", None), int)
-        ):
+    for node in code.nodes(ast.Compare):
+        call, count = node.left, getattr(node.comparators[0], "value", None)
+        counted = getattr(getattr(call, "func", None), "id", "") == "len" and _is_argv(call.args[0])
+        if counted and isinstance(count, int):
             wanted = count - (not isinstance(node.ops[0], ast.Gt | ast.LtE))
             return ([HOST, PORT] + [NICKNAME] * wanted)[: min(wanted, 8)] if wanted > 0 else []
     return []
 
 
-def named_in_code(tree: ast.Module | None) -> list[str]:
+def named_in_code(code: Code) -> list[str]:
     """Les arguments que le code range dans des variables dont le nom dit le sens, ou rien."""
     names: dict[int, str] = {}
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            names |= _assigned(node.targets[0], node.value)
+    for node in code.nodes(ast.Assign):
+        names |= _assigned(node.targets[0], node.value)
     values = [value_of(names.get(rank, "")) for rank in range(1, max(names, default=0) + 1)]
     return [value for value in values if value] if all(values) else []
 
 
 def _assigned(target: ast.expr, value: ast.expr) -> dict[int, str]:
     """Rang d'argument -> nom, pour une affectation."""
-    if isinstance(target, ast.Tuple):
-        parts = [part.id if isinstance(part, ast.Name) else "" for part in target.elts]
-        if isinstance(value, ast.Tuple):
-            pairs = zip(target.elts, value.elts, strict=False)
-            return {rank: name for pair in pairs for rank, name in _assigned(*pair).items()}
-        if _is_argv(value):
-            return dict(enumerate(parts)) | {0: ""}
-        if isinstance(value, ast.Subscript) and _is_argv(value.value):
-            return dict(enumerate(parts, 1)) if isinstance(value.slice, ast.Slice) else {}
-        return {}
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        pairs = zip(target.elts, value.elts, strict=False)
+        return {rank: name for pair in pairs for rank, name in _assigned(*pair).items()}
+    if isinstance(target, ast.Tuple):  # `_, host, port = sys.argv`, `host, port = sys.argv[1:]`
+        first = 1 if isinstance(getattr(value, "slice", None), ast.Slice) else 0
+        ours = _is_argv(value) or (first and _is_argv(getattr(value, "value", value)))
+        parts = [getattr(part, "id", "") for part in target.elts]
+        return dict(enumerate(parts, first)) if ours else {}
     ranks = [
         part.slice.value
         for part in ast.walk(value)
@@ -112,9 +106,8 @@ def _assigned(target: ast.expr, value: ast.expr) -> dict[int, str]:
         and isinstance(part.slice, ast.Constant)
         and isinstance(part.slice.value, int)
     ]
-    if len(ranks) == 1 and isinstance(target, ast.Name | ast.Attribute):
-        return {ranks[0]: target.id if isinstance(target, ast.Name) else target.attr}
-    return {}
+    name = getattr(target, "id", "") or getattr(target, "attr", "")
+    return {ranks[0]: name} if len(ranks) == 1 and name else {}
 
 
 def _is_argv(node: ast.expr) -> bool:

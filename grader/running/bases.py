@@ -5,11 +5,11 @@ import random
 import socket
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import bson
 import redis
@@ -24,9 +24,20 @@ PORTS = range(20_000, 32_000)
 # Ce que toute bibliothèque envoie d'elle-même : ce n'est pas encore parler à la base.
 REDIS_COURTESY = {"HELLO", "CLIENT", "PING", "SELECT", "AUTH", "INFO", "COMMAND", "QUIT"}
 MONGO_COURTESY = {"hello", "ismaster", "ping", "buildinfo", "endsessions", "saslstart"}
+SYSTEM = ("admin", "config", "local")
 
 Place = tuple[Any, ...]  # (base, clé[, champ])
 Snapshot = dict[Place, object]
+
+# Ce que contient une clé, selon sa sorte : son champ, s'il y en a -> sa valeur.
+READERS: dict[bytes, Callable[[Any, bytes], Snapshot]] = {
+    b"string": lambda client, key: {(): client.get(key)},
+    b"hash": lambda client, key: {(name,): value for name, value in client.hgetall(key).items()},
+    b"set": lambda client, key: {(member,): True for member in client.smembers(key)},
+    b"zset": lambda client, key: {(one,): n for one, n in client.zrange(key, 0, -1, withscores=1)},
+    b"list": lambda client, key: {(rank,): v for rank, v in enumerate(client.lrange(key, 0, -1))},
+    b"stream": lambda client, key: {(one,): sorted(f.items()) for one, f in client.xrange(key)},
+}
 
 
 @dataclass
@@ -36,13 +47,13 @@ class RedisWatch:
     port: int
     commands: list[list[str]] = field(default_factory=list)
 
-    def start(self) -> "RedisWatch":
-        client: Any = redis.Redis(
+    def start(self) -> Self:
+        self._client: Any = redis.Redis(
             host="127.0.0.1", port=self.port, single_connection_client=True, socket_timeout=20
         )
-        client.ping()
-        self._client, ours = client, client.connection._sock.getsockname()
-        self._ours = f"{ours[0]}:{ours[1]}"
+        self._client.ping()
+        connection: Any = self._client.connection
+        self._ours = "{}:{}".format(*connection._sock.getsockname())
         return self
 
     async def listen(self) -> None:
@@ -62,10 +73,10 @@ class RedisWatch:
     def _note(self, line: str) -> None:
         """`+1700000000.12 [0 127.0.0.1:5000] "SET" "cle" "valeur"`"""
         head, _, rest = line.partition("] ")
-        author = head.rpartition(" ")[2]
-        words = [part for part in rest.strip().strip('"').split('" "')]
-        if author not in (self._ours, "lua") and words and words[0].upper() not in REDIS_COURTESY:
-            self.commands.append(words)
+        words = rest.strip().strip('"').split('" "')
+        if head.rpartition(" ")[2] in (self._ours, "lua") or words[0].upper() in REDIS_COURTESY:
+            return
+        self.commands.append(words)
 
     async def snapshot(self) -> Snapshot:
         """Tout ce que Redis contient : (base, clé[, champ]) -> valeur."""
@@ -74,34 +85,15 @@ class RedisWatch:
     def _snapshot(self) -> Snapshot:
         photo: Snapshot = {}
         client = self._client
-        for base in sorted(client.info("keyspace")):
-            number = base.removeprefix("db")
+        for number in (base.removeprefix("db") for base in sorted(client.info("keyspace"))):
             client.execute_command("SELECT", number)
             for key in sorted(client.scan_iter(count=1000)):
-                self._photograph(photo, (number, key), key)
+                if read := READERS.get(client.type(key)):
+                    held = read(client, key)
+                    photo |= {(number, key, *field): held[field] for field in held}
+                photo[(number, key, "expires")] = client.ttl(key) >= 0
         client.execute_command("SELECT", 0)
         return photo
-
-    def _photograph(self, photo: Snapshot, place: Place, key: bytes) -> None:
-        client, kind = self._client, self._client.type(key).decode()
-        if kind == "string":
-            photo[place] = client.get(key)
-        elif kind == "hash":
-            for name, value in client.hgetall(key).items():
-                photo[(*place, name)] = value
-        elif kind == "set":
-            for member in client.smembers(key):
-                photo[(*place, member)] = True
-        elif kind == "zset":
-            for member, score in client.zrange(key, 0, -1, withscores=True):
-                photo[(*place, member)] = score
-        elif kind == "list":
-            for rank, value in enumerate(client.lrange(key, 0, -1)):
-                photo[(*place, rank)] = value
-        elif kind == "stream":
-            for identifier, fields in client.xrange(key):
-                photo[(*place, identifier)] = tuple(sorted(fields.items()))
-        photo[(*place, "expires")] = client.ttl(key) >= 0
 
     def stop(self) -> None:
         self._client.close()
@@ -110,15 +102,13 @@ class RedisWatch:
 def appeared(before: Snapshot, after: Snapshot) -> list[Place]:
     """Ce qui est né ou a changé entre deux photos ; un compteur qui bouge n'est pas une session."""
 
-    def counts(place: Place) -> bool:
-        value = after[place]
-        return (
-            (isinstance(value, bytes) and value.lstrip(b"-").isdigit() and place in before)
-            or isinstance(value, bool | float)
-            and place in before
-        )
+    def counts(value: object) -> bool:
+        digits = isinstance(value, bytes) and value.lstrip(b"-").isdigit()
+        return digits or isinstance(value, bool | float)
 
-    return [p for p in after if (p not in before or before[p] != after[p]) and not counts(p)]
+    born = [place for place in after if place not in before]
+    changed = [p for p in after if p in before and before[p] != after[p] and not counts(after[p])]
+    return born + changed
 
 
 def gone_or_changed(footprint: list[Place], before: Snapshot, after: Snapshot) -> list[Place]:
@@ -189,17 +179,10 @@ class MongoWatch:
 
     def contains(self, word: str) -> bool:
         """Vrai si un document, dans n'importe quelle collection, contient ce mot."""
-        with MongoClient[dict[str, Any]](
-            "127.0.0.1", self.real, serverSelectionTimeoutMS=5000
-        ) as client:
-            for base in client.list_database_names():
-                if base in ("admin", "config", "local"):
-                    continue
-                for name in client[base].list_collection_names():
-                    for document in client[base][name].find():
-                        if word in repr(document):
-                            return True
-        return False
+        with MongoClient[dict[str, Any]]("127.0.0.1", self.real) as client:
+            bases = [client[name] for name in client.list_database_names() if name not in SYSTEM]
+            collections = [base[name] for base in bases for name in base.list_collection_names()]
+            return any(word in repr(document) for each in collections for document in each.find())
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from grader.running.arguments import (
     value_of,
 )
 from grader.running.program import Program
-from grader.running.pythons import is_newer_syntax, lacks_a_name, newer, reads
+from grader.running.pythons import NEWER_SYNTAX, lacks_a_name, newer, reads
 from grader.running.recipes import Recipe, as_package, written
 from grader.running.scratch import Scratch
 from grader.verdict import Came, CouldNotRun, Note, Remark
@@ -66,7 +66,7 @@ class Launcher:
         self._settled: set[str] = set()  # les clients que l'on sait déjà lancer
         self._started: list[Program] = []
 
-    async def server(self, role: str, ports: Ports) -> "Served":
+    async def server(self, role: str, ports: Ports) -> Program:
         """Lance un serveur et attend qu'il écoute, en essayant au besoin arguments et dossier."""
 
         async def launch(recipe: Recipe) -> Program:
@@ -80,7 +80,7 @@ class Launcher:
                 await program.tell(address(program.question))
             return program
 
-        return Served(await self._find(role, launch, lambda program: bool(program.noted("listen"))))
+        return await self._find(role, launch, lambda program: bool(program.url))
 
     async def client(
         self, role: str, ports: Ports, pseudo: str = NAMELESS, without: tuple[str, ...] = ()
@@ -234,7 +234,7 @@ class Launcher:
             return Recipe()
         if python := next((python for python in newer() if reads(python, code)), None):
             return Recipe(python=python)
-        if is_newer_syntax(code):
+        if NEWER_SYNTAX.search(code.error):
             raise CouldNotRun(Came.NEWER_PYTHON, script=code.path.name)
         return Recipe()
 
@@ -248,8 +248,8 @@ class Launcher:
         wanted = (
             required(program.output),
             in_usage(program.output),
-            named_in_code(code.tree),
-            counted_in_code(code.tree),
+            named_in_code(code),
+            counted_in_code(code),
         )
         return [*filter(None, wanted), *map(list, ARGUMENTS)]
 
@@ -266,27 +266,6 @@ def blame_us(program: Program, script: Path) -> None:
             raise CouldNotRun(Came.NO_PACKAGE, package=package)
     if found := MISSING_NODE.search(program.output):
         raise CouldNotRun(Came.NO_NODE_PACKAGE, package=found[1])
-
-
-@dataclass
-class Served:
-    """Un serveur lancé ; `url` est vide s'il n'a jamais écouté."""
-
-    program: Program
-
-    @property
-    def url(self) -> str:
-        return next(iter(self.urls), "")
-
-    @property
-    def urls(self) -> list[str]:
-        listens = self.program.noted("listen")
-        hosts = (("[::1]" if ":" in e["host"] else "127.0.0.1", e["port"]) for e in listens)
-        return [f"ws://{host}:{port}" for host, port in hosts]
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2] or 0)
 
 
 def asks(program: Program) -> bool:

@@ -159,6 +159,21 @@ class Program:
         """Attend que l'écran ne bouge plus depuis `silence` secondes, ou la fin."""
         await still(lambda: self._written, silence, longest, lambda: not self.alive)
 
+    @property
+    def urls(self) -> list[str]:
+        """Les adresses où il écoute."""
+        listens = self.noted("listen")
+        hosts = (("[::1]" if ":" in e["host"] else "127.0.0.1", e["port"]) for e in listens)
+        return [f"ws://{host}:{port}" for host, port in hosts]
+
+    @property
+    def url(self) -> str:
+        return next(iter(self.urls), "")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2] or 0)
+
     # --- Ce que le calque note --------------------------------------------------------------------
 
     def noted(self, kind: str) -> list[Event]:

@@ -35,17 +35,6 @@ def reads(python: str, code: Code) -> bool:
         return False
 
 
-def is_newer_syntax(code: Code) -> bool:
-    """Vrai si l'échec de lecture a tout l'air d'une syntaxe plus récente, pas d'une faute."""
-    try:
-        compile(code.text, code.path.name, "exec")
-    except SyntaxError as error:
-        return bool(NEWER_SYNTAX.search(error.msg or ""))
-    except (ValueError, RecursionError, MemoryError):
-        pass
-    return False
-
-
 def lacks_a_name(output: str) -> bool:
     """Vrai si ce programme est mort d'un nom que la bibliothèque de son Python n'a pas."""
     found = ABSENT_NAME.search(output)

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from grader.running.arguments import NAMELESS
-from grader.verdict import Trace
+from grader.verdict import Event, Note
 
 TAIL = 600  # caractères de la sortie d'un programme que le rapport cite
 
 
-class Screen(Trace, Protocol):
-    """Ce qu'il montre, ce qu'on y tape."""
+class Screen(Protocol):
+    """Ce qu'il montre, ce qu'on y tape ; ce que le calque y note, et ce que vaut son lancement."""
+
+    events: list[Event]
+    remarks: list[Note]
+
+    @property
+    def output(self) -> str: ...
 
     @property
     def question(self) -> str:
@@ -31,6 +37,13 @@ class Screen(Trace, Protocol):
     async def end(self) -> None: ...
 
 
+Heard = Callable[[str], bool]
+
+
+def nothing(text: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Door:
     """Où mène un client que l'on ouvre, et pour qui.
@@ -43,7 +56,7 @@ class Door:
     port: int
     pseudo: str = NAMELESS
     without: tuple[str, ...] = ()
-    heard: Callable[[str], bool] = lambda text: False
+    heard: Heard = nothing
 
 
 def tail(output: str) -> str:

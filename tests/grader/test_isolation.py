@@ -1,14 +1,11 @@
 """Un rendu hostile perd ses points et rien d'autre : ni obéi, ni survivant, ni rien d'écrit."""
 
 import os
-import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
 
 import pytest
-from support.processes import ROOT, clean_environment
 
 from grader.clock import PATIENCE
 from grader.judging.grading import Grading
@@ -58,19 +55,7 @@ asyncio.run(main())
 """
 
 
-def grade(*options: str, **environment: str) -> subprocess.CompletedProcess:
-    """Lance la notation comme un enseignant, dans un processus à part."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
-        cwd=ROOT,
-        env=clean_environment(**environment),
-        capture_output=True,
-        text=True,
-        timeout=300 * PATIENCE,
-    )
-
-
-def test_nothing_of_a_hand_in_is_obeyed(tmp_path: Path) -> None:
+def test_nothing_of_a_hand_in_is_obeyed(grade, tmp_path: Path) -> None:
     """Rien de ce qu'un rendu apporte n'est exécuté par le processus qui note."""
     rendu, trace = tmp_path / "classe" / "rendu", tmp_path / "trace"
     for name in OBEYED:

@@ -1,10 +1,10 @@
 """Comment le correcteur trouve la façon de lancer un script : arguments, dossier, README."""
 
-import ast
 from pathlib import Path
 
 import pytest
 
+from grader.finding.code import Code
 from grader.finding.handin import HandIn
 from grader.running.arguments import NICKNAME, SPOKEN, counted_in_code, in_usage, value_of
 from grader.running.questions import first_choice
@@ -60,9 +60,10 @@ def test_usage(output: str, arguments: list[str]):
         ("print(sys.argv)", 0),
     ],
 )
-def test_count(code: str, count: int):
+def test_count(code: str, count: int, tmp_path: Path):
     """Le nombre d'arguments que le code exige."""
-    assert len(counted_in_code(ast.parse(code))) == count
+    (tmp_path / "script.py").write_text(code)
+    assert len(counted_in_code(Code(tmp_path / "script.py"))) == count
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,10 @@
 import csv
 import json
 import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from support.processes import PATIENCE, ROOT, clean_environment
 
 from grader.reporting.record import mark
 from grader.table import Table
@@ -29,20 +27,10 @@ asyncio.run(main())
 """
 
 
-def grade(*options: str) -> subprocess.CompletedProcess:
-    """Lance la notation comme un enseignant, dans un processus à part."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
-        cwd=ROOT,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=300 * PATIENCE,
-    )
-
-
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess, Path]:
+def graded(
+    grade, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess, Path]:
     """Une classe de deux : un serveur d'écho qui se trompe de phrase, et un dossier vide."""
     place = tmp_path_factory.mktemp("classe")
     for name in ("=Ada", "Bob"):
@@ -102,7 +90,7 @@ def test_junit(graded) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("60", "1")
 
 
-def test_strict_and_english(tmp_path: Path) -> None:
+def test_strict_and_english(grade, tmp_path: Path) -> None:
     """Avec --strict un échec d'étudiant est un échec ; --langue=en parle anglais."""
     (tmp_path / "ws_i_1_server.py").write_text(WRONG)
     done = grade(f"--rendu={tmp_path}", "--strict", "--langue=en")
@@ -110,7 +98,7 @@ def test_strict_and_english(tmp_path: Path) -> None:
     assert "Mark: 2.5 / 20" in done.stdout and "The answer received is" in done.stdout
 
 
-def test_missing_folder_is_a_usage_error(tmp_path: Path) -> None:
+def test_missing_folder_is_a_usage_error(grade, tmp_path: Path) -> None:
     """Un dossier qui n'existe pas est dit en une phrase."""
     done = grade(f"--rendu={tmp_path / 'absent'}")
     assert done.returncode == 4

@@ -2,12 +2,13 @@
 
 import ast
 import re
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
+from grader.finding.code import Code
+from grader.judging.grading import UNITS
 from grader.judging.mistakes import blocking_input, bytes_and_str, empty_end, send_on_key, swallowed
-from grader.judging.units import UNITS
 from grader.table import LANGUAGES, TABLE, Table, placeholders
 from grader.verdict import Came, Remark
 
@@ -106,8 +107,9 @@ KEYS = "# redis\n    for key in await r.smembers('users'):"
         (blocking_input, f"pseudo = input()\n    {CONNECTED}\n        await ws.send(pseudo)", None),
     ],
 )
-def test_mistakes_are_recognised(mistake, body: str, line: str | None) -> None:
+def test_mistakes_are_recognised(mistake, body: str, line: str | None, tmp_path: Path) -> None:
     """Une erreur fréquente est nommée à sa ligne, et un code qui lui ressemble ne l'est pas."""
     text = f"async def handler(ws):\n    {body}\n"
-    found = mistake(SimpleNamespace(tree=ast.parse(text), text=text), "", [])
+    (tmp_path / "script.py").write_text(text)
+    found = mistake(Code(tmp_path / "script.py"))
     assert (found and found[1].get("line", "")) == line

@@ -13,11 +13,14 @@ import sys
 import types
 
 SCALARS = (str, bytes, int, float, complex, bool, type(None))
+OPAQUE = (types.ModuleType, type)
+CONTAINERS = (dict, list, set, frozenset, tuple, collections.deque, types.MappingProxyType)
+LIKE_CONTAINERS = ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary", "UserDict", "UserList")
 MAX_OBJECTS = 50_000
 
 
 def registries(pseudos, is_theirs):
-    """Les conteneurs de clients : une liste de dict(path, kind, pseudos, sockets, size).
+    """Les conteneurs de clients : une liste de dict(path, kind, size).
 
     `kind` : "data" (des données de clients), "sockets" (des connexions seules) ou "attributes"
     (des attributs posés sur les connexions de la bibliothèque).
@@ -27,18 +30,11 @@ def registries(pseudos, is_theirs):
     found, seen = {}, set()
     for path, root in roots(is_theirs):
         for place, container in containers(root, path, seen, connections):
-            facts = describe(container, wanted, connections)
-            if facts:
-                found.setdefault(place, {"path": place, **facts})
-    attributes = own_attributes(connections)
-    if attributes:
-        found["attributes"] = {
-            "path": ", ".join(attributes),
-            "kind": "attributes",
-            "pseudos": 0,
-            "sockets": 0,
-            "size": len(attributes),
-        }
+            if kind := describe(container, wanted, connections):
+                found.setdefault(place, {"path": place, "kind": kind, "size": len(container)})
+    if attributes := own_attributes(connections):
+        path, size = ", ".join(attributes), len(attributes)
+        found["attributes"] = {"path": path, "kind": "attributes", "size": size}
     return list(found.values())
 
 
@@ -54,78 +50,71 @@ def connection_types():
 
 def roots(is_theirs):
     """Les points de départ : (nom lisible, objet)."""
-    theirs = {}
+    theirs = set()
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if isinstance(module, types.ModuleType) and file and is_theirs(file):
-            theirs[name] = module
-            for variable, value in list(vars(module).items()):
-                if not variable.startswith("__"):
-                    yield variable, value
+            theirs.add(name)
+            yield from public(module, "")
     for thing in gc.get_objects():
         try:
             if isinstance(thing, types.FunctionType) and is_theirs(thing.__code__.co_filename):
-                names = thing.__code__.co_freevars
-                for name, cell in zip(names, thing.__closure__ or (), strict=False):
-                    try:
-                        yield f"{name} ({thing.__qualname__})", cell.cell_contents
-                    except ValueError:
-                        pass
-                for value in (*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()):
-                    yield f"{thing.__qualname__}()", value
-                for name, value in list(vars(thing).items()):
-                    yield f"{thing.__qualname__}.{name}", value
+                yield from held_by(thing)
             elif isinstance(thing, functools.partial):
-                target = getattr(thing.func, "__code__", None)
-                if target and is_theirs(target.co_filename):
+                code = getattr(thing.func, "__code__", None)
+                if code and is_theirs(code.co_filename):
                     for value in (*thing.args, *thing.keywords.values()):
                         yield f"partial({thing.func.__qualname__})", value
             elif isinstance(thing, type) and thing.__module__ in theirs:
-                for name, value in list(vars(thing).items()):
-                    if not name.startswith("__"):
-                        yield f"{thing.__qualname__}.{name}", value
+                yield from public(thing, f"{thing.__qualname__}.")
             elif type(thing).__module__ in theirs and not isinstance(thing, types.ModuleType):
                 yield type(thing).__qualname__, thing
         except ReferenceError:
             continue
 
 
+def public(owner, prefix):
+    for name, value in list(vars(owner).items()):
+        if not name.startswith("__"):
+            yield prefix + name, value
+
+
+def held_by(function):
+    """Ce que retient une fonction : variables capturées, valeurs par défaut, attributs."""
+    label = function.__qualname__
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield f"{name} ({label})", cell.cell_contents
+        except ValueError:  # pas encore de valeur
+            pass
+    for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+        yield f"{label}()", value
+    yield from public(function, f"{label}.")
+
+
 def is_container(thing):
-    return isinstance(
-        thing, (dict, list, set, frozenset, tuple, collections.deque, types.MappingProxyType)
-    ) or type(thing).__name__ in (
-        "WeakSet",
-        "WeakKeyDictionary",
-        "WeakValueDictionary",
-        "UserDict",
-        "UserList",
-    )
+    return isinstance(thing, CONTAINERS) or type(thing).__name__ in LIKE_CONTAINERS
 
 
 def children(thing, connections):
-    """Ce que contient un conteneur ou un objet de l'étudiant, avec un nom de chemin."""
-    if isinstance(thing, SCALARS) or isinstance(thing, connections):
+    """Ce que contient un conteneur ou un objet de l'étudiant."""
+    if isinstance(thing, (*SCALARS, *connections)):
         return []
     if is_container(thing):
         if hasattr(thing, "items"):
             return [part for pair in list(thing.items()) for part in pair]
         return list(thing)
-    if type(thing).__module__ in sys.modules and owned(thing):
-        values = list(getattr(thing, "__dict__", {}).values())
-        for slot in getattr(type(thing), "__slots__", ()):
-            values.append(getattr(thing, slot, None))
-        return values
-    return []
+    return [value for _, value in attributes_of(thing)]
 
 
-def owned(thing):
+def attributes_of(thing):
+    """Les attributs d'un objet d'une classe de l'étudiant."""
     module = sys.modules.get(type(thing).__module__)
     file = getattr(module, "__file__", None) or ""
-    return (
-        bool(file)
-        and "site-packages" not in file
-        and not file.startswith((sys.base_prefix, sys.prefix))
-    )
+    if not file or "site-packages" in file or file.startswith((sys.base_prefix, sys.prefix)):
+        return []
+    slots = ((slot, getattr(thing, slot, None)) for slot in getattr(type(thing), "__slots__", ()))
+    return [*getattr(thing, "__dict__", {}).items(), *slots]
 
 
 def containers(root, path, seen, connections):
@@ -133,45 +122,31 @@ def containers(root, path, seen, connections):
     waiting = [(path, root)]
     while waiting and len(seen) < MAX_OBJECTS:
         place, thing = waiting.pop()
-        if id(thing) in seen or isinstance(thing, (*SCALARS, types.ModuleType, type)):
+        if id(thing) in seen or isinstance(thing, (*SCALARS, *connections, *OPAQUE)):
             continue
         seen.add(id(thing))
-        if isinstance(thing, connections):
-            continue
         if is_container(thing):
             yield place, thing
-        elif owned(thing):
-            for name, value in list(getattr(thing, "__dict__", {}).items()):
-                waiting.append((f"{place}.{name}", value))
-            continue
-        for child in children(thing, connections):
-            waiting.append((place, child))
+            waiting += [(place, child) for child in children(thing, connections)]
+        else:
+            waiting += [(f"{place}.{name}", value) for name, value in attributes_of(thing)]
 
 
 def describe(container, wanted, connections):
-    """Ce que le conteneur sait des clients, ou None s'il n'en connaît pas au moins deux."""
+    """Ce que le conteneur garde des clients, ou None s'il n'en connaît pas au moins deux."""
     if isinstance(container, tuple):  # immuable : il n'enregistre personne
         return None
-    sockets, names, keys = set(), set(), set()
+    sockets, names = set(), set()
     mapping = hasattr(container, "items")
     for entry in list(container.items()) if mapping else list(container):
-        key, value = entry if mapping else (None, entry)
-        if mapping and isinstance(value, connections):
-            # Une connexion seule, rangée sous une clé : il en faut bien une.
-            sockets.add(id(value))
-            keys |= pseudos_in(key, wanted, connections)
-            continue
-        for part in (key, value):
+        # Une connexion seule, rangée sous une clé : il en faut bien une.
+        alone = mapping and isinstance(entry[1], connections)
+        for part in entry[1:] if alone else entry if mapping else (entry,):
             sockets |= sockets_in(part, connections)
-            names |= pseudos_in(part, wanted, connections)
+            names |= set() if alone else pseudos_in(part, wanted, connections)
     if len(names) < 2 and len(sockets) < 2:
         return None
-    return {
-        "kind": "data" if names else "sockets",
-        "pseudos": len(keys | names),
-        "sockets": len(sockets),
-        "size": len(container),
-    }
+    return "data" if names else "sockets"
 
 
 def nested(thing, connections, depth=0):
