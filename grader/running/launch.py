@@ -22,7 +22,7 @@ from grader.running.arguments import (
     value_of,
 )
 from grader.running.program import Program
-from grader.running.pythons import NEWER_SYNTAX, lacks_a_name, newer, reads
+from grader.running.pythons import NEWER_SYNTAX, lacks_a_name, newer
 from grader.running.recipes import Recipe, as_package, written
 from grader.running.scratch import Scratch
 from grader.verdict import Came, CouldNotRun, Note, Remark
@@ -197,7 +197,7 @@ class Launcher:
         first, good = await attempt(usual)
         if good or first.alive:
             return first
-        for python in newer() if lacks_a_name(first.output) else ():
+        for python in newer(self.hand_in.code(role)) if lacks_a_name(first.output) else ():
             other = replace(usual, python=python)
             program, good = await attempt(other)
             if good:
@@ -232,7 +232,7 @@ class Launcher:
         code = self.hand_in.code(role)
         if role.endswith(".js") or code.tree:
             return Recipe()
-        if python := next((python for python in newer() if reads(python, code)), None):
+        if python := next(newer(code), None):
             return Recipe(python=python)
         if NEWER_SYNTAX.search(code.error):
             raise CouldNotRun(Came.NEWER_PYTHON, script=code.path.name)

@@ -18,12 +18,13 @@ NEWER_SYNTAX = re.compile("f-string|multiple exception types")
 READ = "import ast, sys; ast.parse(open(sys.argv[1], 'rb').read())"
 
 
-def newer() -> Iterator[str]:
-    """Les Python plus récents que celui-ci, du plus proche au plus lointain."""
+def newer(code: Code) -> Iterator[str]:
+    """Les Python plus récents que celui-ci qui lisent ce script, le plus proche d'abord."""
     for minor in range(sys.version_info.minor + 1, 20):
-        if found := shutil.which(f"python3.{minor}"):
-            yield found
-        yield from map(str, Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
+        places = Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")
+        for python in filter(None, (shutil.which(f"python3.{minor}"), *map(str, places))):
+            if reads(python, code):
+                yield python
 
 
 def reads(python: str, code: Code) -> bool:

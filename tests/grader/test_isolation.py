@@ -1,6 +1,7 @@
 """Un rendu hostile perd ses points et rien d'autre : ni obéi, ni survivant, ni rien d'écrit."""
 
 import os
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from grader.clock import PATIENCE
 from grader.judging.grading import Grading
 from grader.table import Table
+from grader.verdict import Came, State
 
 # Ce que pytest ou Python exécuteraient s'ils le rencontraient, et des noms qui feraient de l'ombre.
 OBEYED = (
@@ -188,3 +190,12 @@ def test_secrets_stay_with_the_teacher(tmp_path: Path, monkeypatch: pytest.Monke
     output = verdict.params["output"]
     assert verdict.state == "failed" and "PYTHONUTF8" in output
     assert "hunter2" not in output and "PROXY" not in output.upper()
+
+
+def test_nothing_named_by_a_hand_in_is_imported(tmp_path: Path) -> None:
+    """Un module de la bibliothèque agit parfois dès l'import : le correcteur n'en importe aucun."""
+    (tmp_path / "ws_i_1_server.py").write_text("from this import s\nfrom itertools import absent\n")
+    table = Table()
+    verdict = Grading(tmp_path, table).verdict(table.checks["i1.server.starts"])
+    assert (verdict.state, verdict.came) == (State.COULD_NOT_RUN, Came.NEWER_PYTHON)
+    assert "this" not in sys.modules
