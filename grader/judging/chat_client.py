@@ -35,15 +35,15 @@ async def client(student: Student) -> Verdicts:
     role = student.chat_client("i3")
     assert role
     lesson = await student.lesson(role)
-    output = lesson.output.strip()[-600:]
+    output = lesson.screen.output.strip()[-600:]
     verdicts: Verdicts = {}
     if lesson.named:
         left = [(Remark.STATE_FILE, {"path": path}) for path in lesson.without]
-        verdicts["i3.client.pseudo"] = passed(*remarks_of(lesson.events), *left)
+        verdicts["i3.client.pseudo"] = passed(*remarks_of(lesson.screen.events), *left)
     elif not lesson.connected:
         verdicts["i3.client.pseudo"] = failed(Came.NEVER_CONNECTED, output=output)
     else:
-        sent = " / ".join(map(text_of, lesson.frames[:4])) or "—"
+        sent = " / ".join(map(text_of, lesson.mock.frames[:4])) or "—"
         verdicts["i3.client.pseudo"] = failed(Came.PSEUDO_NOT_SENT, sent=sent, output=output)
     typed = " / ".join(lesson.speaker.typed)
     sends = expect(lesson.spoke, Came.SENT_NOTHING, typed=typed, output=output)

@@ -9,7 +9,6 @@ from grader.learning.dialect import Dialect, Source, respell, shape
 from grader.learning.speaker import Speaker
 from grader.learning.wire import Frame, Mock, Visit, mentions
 from grader.running.screen import Door, Screen
-from grader.verdict import Event
 
 TURNS = 9  # réponses ou messages tapés avant de conclure
 Opener = Callable[[Door], Awaitable[Screen]]
@@ -17,18 +16,28 @@ Opener = Callable[[Door], Awaitable[Screen]]
 
 @dataclass(frozen=True)
 class Lesson:
-    """Ce qu'une conversation avec le faux serveur a montré d'un client."""
+    """Ce qu'une conversation, finie, avec le faux serveur a montré d'un client."""
 
-    connected: bool
-    asked: bool  # il a posé une question avant
-    named: bool  # le pseudo tapé est parti
-    spoke: bool  # un message tapé est parti
-    dialect: Dialect | None
+    mock: Mock
     speaker: Speaker
-    frames: list[Frame]
-    output: str
-    events: list[Event]
-    without: tuple[str, ...]
+    screen: Screen
+    without: tuple[str, ...]  # les fichiers que l'on n'a pas copiés
+    asked: bool  # il a posé une question avant
+    dialect: Dialect | None
+
+    @property
+    def connected(self) -> bool:
+        return bool(self.mock.visits)
+
+    @property
+    def named(self) -> bool:
+        """Le pseudo tapé est parti."""
+        return self.mock.heard(self.speaker.pseudo)
+
+    @property
+    def spoke(self) -> bool:
+        """Un message tapé est parti."""
+        return any(map(self.mock.heard, self.speaker.texts))
 
     @property
     def worth(self) -> int:
@@ -42,7 +51,7 @@ class Lesson:
     @property
     def leftovers(self) -> tuple[str, ...]:
         """Les fichiers d'une exécution d'avant qu'il a lus (ils lui évitent de demander)."""
-        files = {event["path"] for event in self.events if event.get("event") == "file"}
+        files = {event["path"] for event in self.screen.events if event.get("event") == "file"}
         return tuple(path for path in files if not path.endswith((".env", ".ini", ".toml")))
 
 
@@ -86,22 +95,8 @@ async def _take(open_client: Opener, mock: Mock, without: tuple[str, ...]) -> Le
     await screen.quiet()
     asked = bool(screen.output.strip())
     await speaker.converse(screen, mock, TURNS, lambda: _dialect(mock, speaker))
-    connected, named = bool(mock.visits), mock.heard(speaker.pseudo)
-    spoke = any(mock.heard(text) for text in speaker.texts)
-    frames, output = mock.frames, screen.output
     await screen.end()
-    return Lesson(
-        connected=connected,
-        asked=asked,
-        named=named,
-        spoke=spoke,
-        dialect=_dialect(mock, speaker),
-        speaker=speaker,
-        frames=frames,
-        output=output,
-        events=screen.events,
-        without=without,
-    )
+    return Lesson(mock, speaker, screen, without, asked, _dialect(mock, speaker))
 
 
 def _dialect(mock: Mock, speaker: Speaker) -> Dialect | None:
