@@ -94,8 +94,9 @@ class Launcher:
                 lambda: not program.alive or program.connected or program.output.strip(), START
             )
             await program.quiet(0.2, 1.5)  # une trace d'erreur s'écrit en plusieurs fois
-            if role not in self._settled and READS_ARGUMENTS.search(self.hand_in.code(role).text):
-                # Il a pu écrire comment on l'emploie, et mettre un moment à finir.
+            wanting = READS_ARGUMENTS.search(self.hand_in.code(role).text)
+            if role not in self._settled and (wanting or "Traceback" in program.output):
+                # Il a pu écrire comment on l'emploie, ou son erreur, et mettre un moment à finir.
                 await until(lambda: not program.alive or program.connected, 2)
             if program.alive:
                 self._settled.add(role)
