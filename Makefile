@@ -45,7 +45,7 @@ test: install $(NODE_MODULES) ## essaie tout (options de pytest dans PYTEST_OPTI
 style: install ## vérifie l'écriture du code
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
-	@$(PYTHON) -m mypy chatroom
+	@$(PYTHON) -m mypy
 
 # Des foules qui se mesurent ne se croisent pas : une à la fois.
 endurance: PYTEST_OPTIONS = -n 0

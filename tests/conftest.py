@@ -7,7 +7,7 @@ from support import storage as storages
 
 from databases import CannotStart
 
-pytest_plugins = ["grader.plugin"]
+pytest_plugins = ["grader.reporting.plugin"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,10 +6,11 @@ Le rendu lui-même n'est ni importé ni exploré par pytest : il tourne à part,
 from pathlib import Path
 
 import pytest
-from grader.grading import record
-from grader.plugin import GRADING, unique_names
+
+from grader.reporting.plugin import FOUND, GRADING
+from grader.reporting.record import record
 from grader.table import Check
-from grader.verdict import COULD_NOT_RUN, FAILED, NOT_REACHED
+from grader.verdict import State
 
 
 def test_rendu(folder: Path, check: Check, request: pytest.FixtureRequest) -> None:
@@ -17,18 +18,16 @@ def test_rendu(folder: Path, check: Check, request: pytest.FixtureRequest) -> No
     session = request.config.stash[GRADING]
     grading = session.grading(folder)
     verdict = grading.verdict(check)
-    found = record(check, verdict, session.table, session.language)
-    request.node.grader_record = {
-        "student": unique_names(session.folders)[folder],
+    found = record(check, verdict, session.table, session.speech.language)
+    request.node.stash[FOUND] = {
+        "student": session.names[folder],
         "check": found,
         "drives": grading.student.drives,
     }
-    if verdict.state == FAILED:
+    if verdict.state == State.FAILED:
         lines = [found["sentence"], found["rationale"], found["actual"], found["hint"]]
         pytest.fail("\n".join([*lines, found["output"]]).strip(), pytrace=False)
-    if verdict.state == COULD_NOT_RUN:
-        pytest.skip(found["actual"])
-    if verdict.state == NOT_REACHED and not session.asked:
+    if verdict.state == State.NOT_REACHED and not session.asked:
         pytest.fail(found["actual"], pytrace=False)
-    if verdict.state == NOT_REACHED:
+    if not verdict.good:
         pytest.skip(found["actual"])

@@ -1,0 +1,18 @@
+"""Le correcteur : note n'importe quel rendu du TP, sans le modifier.
+
+Cinq pièces, dans l'ordre où l'on y passe. Chacune n'importe que celles d'avant, et ce que toutes
+partagent, ici même : la table des vérifications, les verdicts, l'horloge.
+
+    finding     où sont les scripts d'un rendu, et ce que leur lecture apprend
+    running     les lancer sous bonne garde : bac à sable, arguments, pages, bases de données
+    learning    apprendre la langue d'un chat de son propre client
+    judging     faire parler clients et serveurs, et en tirer les verdicts
+    reporting   les options de pytest, la note, et un module par forme de compte rendu
+
+Pour ajouter…
+    un dialecte            learning/known.py
+    une vérification       checks.toml, puis l'étape qui la juge dans judging/
+    un compte rendu        un module de reporting/, appelé par reporting/files.py
+    une sorte de champ     running/guest/fields.js pour une page, running/questions.py pour ce qui
+                           se demande
+"""

@@ -1,0 +1,1 @@
+"""Trouver les scripts d'un rendu, et les lire sans les lancer."""

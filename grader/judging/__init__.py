@@ -1,0 +1,1 @@
+"""Juger : une étape par module, et ce qui les enchaîne."""

@@ -1,0 +1,166 @@
+"""Trouver comment parler à un serveur de chat, d'essai en essai, chacun sur un serveur neuf.
+
+Dans le dialecte du client de l'étudiant ; à défaut par deux vrais clients de l'étudiant ; à défaut
+dans un dialecte deviné du code, ou connu.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from grader.clock import PATIENCE
+from grader.judging.conversation import Talk, Told, converse
+from grader.judging.pictures import Picture
+from grader.judging.room import Newcomer, Room, guests, people
+from grader.judging.stage import Opening, Stage
+from grader.judging.student import Student
+from grader.learning.dialect import Dialect, Source, word, words
+from grader.learning.known import from_code, known
+from grader.learning.lesson import Lesson
+from grader.learning.wire import REFUSED
+from grader.running.program import Program
+from grader.running.screen import tail
+
+# Les erreurs qui, dans le code du serveur, sont des fautes quel que soit le dialecte.
+BUGS = ("NameError", "UnboundLocalError", "AttributeError", "IndentationError",
+        "redis.exceptions.DataError", "redis.exceptions.ResponseError")  # fmt: skip
+GUESSING = 25  # secondes passées à deviner un dialecte
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Ce qu'un essai a montré : la conversation, ce que le serveur a laissé, ce que Redis a vu."""
+
+    talk: Talk
+    server: Program  # arrêté
+    picture: Picture
+    dialect: Dialect | None  # None : par de vrais clients
+    certain: bool = True  # faux : on n'a peut-être pas su parler à ce serveur
+
+    @property
+    def output(self) -> str:
+        """La fin de ce que le serveur a écrit."""
+        return tail(self.server.output)
+
+    @property
+    def worth(self) -> int:
+        entered = self.talk.join == Told.NAMED or self.picture.understood
+        return 4 * self.talk.delivered + 2 * entered + self.talk.opened
+
+    @property
+    def conclusive(self) -> bool:
+        """Le mot est passé, ou le serveur a compris l'arrivée, ou s'est trompé tout seul."""
+        fault = any(bug in self.server.output for bug in BUGS)
+        deaf = not self.server.url or self.talk.error.startswith("TimeoutError")
+        return self.worth >= 2 or deaf or (fault and self.talk.opened)
+
+    @property
+    def how(self) -> str:
+        """Comment on lui a parlé, pour le rapport."""
+        if not self.certain:
+            return Source.NONE.value
+        return self.dialect.how if self.dialect else Source.END_TO_END.value
+
+
+@dataclass(frozen=True)
+class Way:
+    """De quoi parler au serveur d'une étape : ses scènes, et le client du rendu s'il y en a un."""
+
+    student: Student
+    step: str
+    open: Opening
+    role: str | None
+    lesson: Lesson | None
+
+    def sure(self) -> list[Dialect]:
+        """Les dialectes sûrs : celui du client, et celui qui a marché à une autre étape."""
+        student, step = self.student, self.step
+        mine = self.lesson.dialect if self.lesson else None
+        # Sans réponse du vrai serveur, un message de plus peut être une réponse à sa question.
+        learned = [mine, replace(mine, more=1)] if mine else []
+        others = [student.dialect(other) for other in student.driven if other != step]
+        found = [student.dialect(step), *learned, *others]
+        return unique([dialect for dialect in found if dialect])
+
+    def newcomer(self, stage: Stage, dialect: Dialect | None) -> Newcomer:
+        """Ce qui fait entrer quelqu'un ; sans dialecte, un vrai client de l'étudiant."""
+        if dialect:
+            return guests(stage.server, dialect)
+        assert self.role and self.lesson
+        return people(self.student, stage.server, self.role, self.lesson)
+
+    async def attempt(self, dialect: Dialect | None) -> Attempt:
+        """Une conversation sur un serveur neuf ; sans dialecte, par de vrais clients."""
+        async with self.open() as stage:
+            picture, talk = Picture(stage), Talk(words(3, 3), words(6, 4))
+            if stage.server.url:
+                newcomer = self.newcomer(stage, dialect)
+                talk = await converse(newcomer, talk.names, talk.texts, picture)
+            await stage.server.end()
+            return Attempt(talk, stage.server, picture, dialect)
+
+    async def attempts(self) -> AsyncGenerator[Attempt]:
+        """Les essais, du plus sûr au plus hasardeux."""
+        sure, lesson = self.sure(), self.lesson
+        for dialect in sure:
+            yield await self.attempt(dialect)
+        if lesson and lesson.connected and lesson.spoke:
+            yield await self.attempt(None)
+        own = self.role is not None and self.role.startswith(self.step)
+        if not sure or not own:
+            for dialect in await self.guess(GUESSING / (2 if sure else 1)):
+                yield await self.attempt(dialect)
+
+    async def guess(self, seconds: float) -> list[Dialect]:
+        """Essaie, trois à la fois, les dialectes devinés ou connus ; rend ceux qui marchent."""
+        guesses = unique(from_code(self.student.hand_in, f"{self.step}.server") + known())
+        begin = time.monotonic()
+        while guesses and time.monotonic() - begin < seconds * PATIENCE:
+            batch, guesses = guesses[:3], guesses[3:]
+            good = await asyncio.gather(*map(self._probe, batch))
+            if any(good):
+                return [dialect for dialect, works in zip(batch, good, strict=True) if works]
+        return []
+
+    async def _probe(self, dialect: Dialect) -> bool:
+        """B puis A entrent, A parle : B a-t-il quelque chose de ce mot ?"""
+        async with self.open() as stage:
+            if not stage.server.url:
+                return False
+            text = word(4)
+            try:
+                async with Room(guests(stage.server, dialect)) as room:
+                    b, a = await room.enter(word()), await room.enter(word())
+                    await a.say(text)
+                    return await b.wait(text, 1.5) is not None
+            except REFUSED:
+                return False
+
+
+async def drive(way: Way) -> Attempt:
+    """Le premier essai concluant, à défaut le meilleur ; retenu s'il a livré un message."""
+    best: Attempt | None = None
+    async with aclosing(way.attempts()) as attempts:
+        async for tried in attempts:
+            if tried.conclusive:
+                if tried.talk.delivered:
+                    way.student.retain(way.step, tried)
+                return tried
+            if best is None or tried.worth >= best.worth:
+                best = tried
+    best = best or await way.attempt(known()[0])
+    # Quand le client du rendu, dans son dialecte puis en vrai, n'y arrive pas, c'est sûr.
+    learned = any(dialect.source == Source.CLIENT for dialect in way.sure())
+    best = replace(best, certain=learned or bool(way.lesson and way.lesson.spoke))
+    way.student.retain(way.step, best)
+    return best
+
+
+def unique(dialects: list[Dialect]) -> list[Dialect]:
+    """Chaque dialecte une seule fois."""
+    seen: dict[str, Dialect] = {}
+    for dialect in dialects:
+        seen.setdefault(dialect.shown(), dialect)
+    return list(seen.values())

@@ -1,0 +1,111 @@
+"""Noter un étudiant : lancer chaque part du travail une fois, et en garder les verdicts."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grader.clock import PATIENCE
+from grader.judging import chat_client, chat_server, echo, history, sessions
+from grader.judging.student import Student
+from grader.table import Check, Table
+from grader.verdict import Came, CouldNotRun, State, Verdict, Verdicts, could_not_run, not_reached
+
+UNIT_SECONDS = 100  # une part du travail ne prend jamais plus, quoi que fasse le rendu
+
+
+@dataclass(frozen=True)
+class Unit:
+    """`roles` : un seul suffit pour que la part ait un sens. `after` apprend ce qui sert ici."""
+
+    judge: Callable[[Student], Awaitable[Verdicts]]
+    roles: tuple[str, ...]
+    after: str = ""
+
+
+UNITS = {
+    "i1.server": Unit(echo.server, ("i1.server",)),
+    "i1.client": Unit(echo.python_client, ("i1.client",)),
+    "i2.client": Unit(echo.javascript_client, ("i2.client.js", "i2.client.html")),
+    "i3.server": Unit(chat_server.server, ("i3.server",)),
+    "i3.client": Unit(
+        chat_client.client, ("i3.client", "i3.client.html", "i3.client.js"), after="i3.server"
+    ),
+    "ii2.server": Unit(sessions.server, ("ii2.server",), after="i3.server"),
+    "ii3.server": Unit(history.server, ("ii3.server",), after="ii2.server"),
+}
+
+
+def chain(unit: str) -> str:
+    """La première part de celles qui s'enchaînent jusqu'à celle-ci : elles vont ensemble."""
+    return chain(UNITS[unit].after) if UNITS[unit].after else unit
+
+
+class Grading:
+    """La notation d'un dossier ; chaque part du travail n'est lancée que si on la demande."""
+
+    def __init__(self, folder: Path, table: Table) -> None:
+        self.table = table
+        self.student = Student(folder)
+        self._units: dict[str, Verdicts] = {}
+
+    def verdict(self, check: Check) -> Verdict:
+        """Le verdict d'une vérification, une fois ses dépendances connues."""
+        found = self._unit(check.unit).get(check.id)
+        if found and found.good:
+            return found
+        for need in map(self.table.checks.__getitem__, check.needs):
+            verdict = self.verdict(need)
+            if verdict.state == State.COULD_NOT_RUN:
+                return verdict
+            if not verdict.good:
+                return not_reached(Came.NEEDS, sentence=need)
+        return found or self._unfinished(check)
+
+    def _unfinished(self, check: Check) -> Verdict:
+        """Sans verdict : cette part s'est arrêtée avant, ou le correcteur a tort."""
+        for name, verdict in self._unit(check.unit).items():
+            if verdict.state == State.COULD_NOT_RUN:
+                return verdict
+            if verdict.bad:
+                return not_reached(Came.NEEDS, sentence=self.table.checks[name])
+        return could_not_run(Came.GRADER_ERROR, error=f"pas de verdict pour {check.id}")
+
+    def _unit(self, name: str) -> Verdicts:
+        if name not in self._units:
+            if before := UNITS[name].after:
+                self._unit(before)
+            begin = time.monotonic()
+            self._units[name] = self._run(name)
+            for verdict in self._units[name].values():
+                verdict.seconds = round(time.monotonic() - begin, 2)
+        return self._units[name]
+
+    def _run(self, name: str) -> Verdicts:
+        checks = [check for check in self.table.checks.values() if check.unit == name]
+        if not any(map(self.student.has, UNITS[name].roles)):
+            file = expected_name(UNITS[name].roles[0])
+            return {check.id: not_reached(Came.ABSENT, file=file) for check in checks}
+        try:
+            return asyncio.run(self._bounded(name))
+        except CouldNotRun as reason:
+            verdict = could_not_run(reason.came, **reason.params)
+        except TimeoutError:
+            verdict = could_not_run(Came.TOO_LONG, seconds=str(round(UNIT_SECONDS * PATIENCE)))
+        except Exception as error:  # une faute du correcteur ne coûte rien à l'étudiant
+            verdict = could_not_run(Came.GRADER_ERROR, error=f"{type(error).__name__}: {error}")
+        return {check.id: replace(verdict) for check in checks}
+
+    async def _bounded(self, name: str) -> Verdicts:
+        async with asyncio.timeout(UNIT_SECONDS * PATIENCE):
+            try:
+                return await UNITS[name].judge(self.student)
+            finally:
+                await self.student.desk.close()
+
+
+def expected_name(role: str) -> str:
+    """Le nom de fichier de l'énoncé : "ii2.server" -> "ws_ii_2_server.py"."""
+    step, kind, *suffix = role.split(".")
+    return f"ws_{step[:-1]}_{step[-1]}_{kind}.{suffix[0] if suffix else 'py'}"

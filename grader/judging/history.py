@@ -1,0 +1,109 @@
+"""Étape II.3 : ce qui est écrit dans MongoDB, et ce qu'un nouveau venu en reçoit."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+
+from grader.clock import until
+from grader.judging.attempt import Way
+from grader.judging.room import LATE, Member, Room, guests
+from grader.judging.stage import Opening, opening
+from grader.judging.student import Student
+from grader.learning.dialect import Dialect, word, words
+from grader.learning.known import known
+from grader.learning.wire import REFUSED, mentions, text_of
+from grader.running.bases import MongoWatch
+from grader.running.screen import tail
+from grader.verdict import Came, Remark, Verdicts, could_not_run, expect, failed, passed
+
+MONGO, INSERT, HISTORY = "ii3.server.mongo", "ii3.server.insert", "ii3.server.history"
+WANTED = re.compile(r"\W*(hist|log|last|old|prec)\w*\W*", re.I)
+
+
+async def server(student: Student) -> Verdicts:
+    """Le serveur de II.3, dans le premier dialecte où il enregistre ou raconte quelque chose."""
+    role = student.chat_client("ii3", "ii2", "i3")
+    stages = opening(student, "ii3.server", redis=True, mongo=True)
+    sure = Way(student, "ii3", stages, role, await student.lesson_or_none(role)).sure()
+    first: Verdicts = {}
+    for dialect in (sure or known())[:4]:
+        verdicts, understood = await _tell(student, stages, dialect)
+        first = first or verdicts
+        if understood:
+            student.drives["ii3"] = dialect.how
+            return verdicts
+        if INSERT not in verdicts:
+            break
+    if not sure:
+        for check in {INSERT, HISTORY} & first.keys():
+            first[check] = could_not_run(Came.UNKNOWN_DIALECT)
+    return first
+
+
+async def _tell(student: Student, stages: Opening, dialect: Dialect) -> tuple[Verdicts, bool]:
+    """Un auteur et un lecteur se parlent, puis un nouveau venu entre.
+
+    Rend les verdicts, et si le serveur a compris ce dialecte.
+    """
+    async with stages() as stage:
+        assert stage.mongo
+        if not stage.server.url:
+            return {MONGO: failed(Came.NO_LISTEN, output=tail(stage.server.output))}, False
+        said, heard = words(3, 4), []
+        try:
+            async with Room(guests(stage.server, dialect)) as room:
+                author, reader = await room.enter(word()), await room.enter(word())
+                for text in said:
+                    await author.say(text)
+                    heard.append(await reader.wait(text, LATE))
+                stored = await _stored(stage.mongo, said)
+                late = await room.enter(word())
+                # Un message perdu avant d'être enregistré n'est pas la faute de l'historique.
+                kept = stored or said
+                asked, told = "", await _told(late, kept)
+                for asked in [] if told else requests(student):
+                    await late.say(asked)
+                    if told := await _told(late, kept):
+                        break
+                came = " / ".join(map(text_of, late.after(0)[:4])) or "—"
+        except REFUSED as error:
+            output = tail(stage.server.output)
+            return {MONGO: failed(Came.REFUSED, error=str(error), output=output)}, False
+        commands = bool(stage.mongo.commands)
+    output = tail(stage.server.output)
+    verdicts = {
+        MONGO: expect(commands, Came.NO_MONGO_COMMAND, output=output),
+        INSERT: expect(stored == said, Came.NOT_STORED, message=said[0], output=output),
+        HISTORY: failed(Came.NO_HISTORY, message=" / ".join(said), came=came, output=output),
+    }
+    if told:
+        verdicts[HISTORY] = passed(*[(Remark.ON_REQUEST, {"word": asked})] if asked else [])
+    student.explain(verdicts, "ii3.server", stage.server)
+    return verdicts, bool(stored or told or any(heard))
+
+
+def requests(student: Student) -> list[str]:
+    """Les mots, écrits dans le serveur, qui ont l'air de demander l'historique."""
+    constants = student.hand_in.code("ii3.server").constants()
+    return [word for word in constants if WANTED.fullmatch(word)][:3]
+
+
+async def _told(late: Member, said: Sequence[str]) -> bool:
+    """Vrai dès que ce client a reçu tous ces messages."""
+
+    def all_there() -> bool:
+        frames = late.after(0)
+        return all(any(mentions(frame, text) for frame in frames) for text in said)
+
+    return bool(await until(all_there, LATE))
+
+
+async def _stored(mongo: MongoWatch, said: list[str]) -> list[str]:
+    """Ceux de ces messages que MongoDB contient, une fois qu'on lui a laissé le temps."""
+    stored: list[str] = []
+    for _ in range(50):
+        stored = [text for text in said if await asyncio.to_thread(mongo.contains, text)]
+        if stored == said:
+            break
+        await asyncio.sleep(0.1)
+    return stored

@@ -1,0 +1,137 @@
+"""Une salle de chat : des clients qui parlent un dialecte, ou de vrais clients de l'étudiant."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
+
+from grader.clock import until
+from grader.judging.student import Student
+from grader.learning.dialect import FILLER, Dialect
+from grader.learning.lesson import Lesson
+from grader.learning.wire import Frame, Link, Listener
+from grader.running.program import Program
+from grader.running.screen import Door, Screen
+
+LATE = 2.5  # secondes : certains chats livrent jusqu'à une seconde plus tard
+
+
+class Guest(Link):
+    """Un client du correcteur, qui parle un dialecte."""
+
+    def __init__(self, name: str, dialect: Dialect) -> None:
+        super().__init__()
+        self.name, self.dialect = name, dialect
+        self._ids: dict[str, str] = {}
+        self.hello: list[Frame] = dialect.arrival(name, self._ids)
+
+    async def join(self, url: str) -> "Guest":
+        """Arrive ; lève une des erreurs REFUSED si la connexion est refusée."""
+        place = self.dialect.address(self.name, self._ids)
+        await self.open(url + place, self.dialect.headers, self.dialect.protocols)
+        for number, frame in enumerate(self.hello):
+            if number:  # le client a pu attendre une réponse avant d'envoyer la suite
+                await until(lambda: self.frames or self.closed, 0.3)
+            await self.send(frame)
+        await self.settle(0.2)
+        return self
+
+    async def say(self, text: str) -> None:
+        await self.send(self.dialect.saying(self.name, text, self._ids))
+
+
+class Person(Listener):
+    """Un vrai client de l'étudiant au bout d'un terminal : ses « messages » sont ses lignes."""
+
+    hello: Sequence[Frame] = ()
+
+    def __init__(self, name: str, screen: Screen) -> None:
+        self.name, self.screen = name, screen
+
+    async def join(self, lesson: Lesson, more: int = 0) -> "Person":
+        """Répond aux questions de ce client tout juste ouvert comme lors de la leçon.
+
+        `more` : les réponses à donner de plus avant d'être vraiment entré.
+        """
+        await self.screen.quiet()
+        for answer in lesson.speaker.typed:
+            if answer == lesson.first_text:
+                break
+            await self.screen.tell(self.name if answer == lesson.speaker.pseudo else answer)
+            await self.screen.quiet(0.2, 1)
+        for _ in range(more):
+            await self.screen.tell(FILLER)
+            await self.screen.quiet(0.2, 1)
+        await self.screen.quiet(0.3, 2)
+        return self
+
+    def after(self, mark: int) -> list[str]:
+        return self.screen.output.splitlines()[mark:]
+
+    @property
+    def closed(self) -> bool:
+        return not self.screen.alive
+
+    async def say(self, text: str) -> None:
+        await self.screen.tell(text)
+
+    async def close(self) -> None:
+        self.screen.send_signal(signal.SIGINT)
+        await until(lambda: not self.screen.alive, 1)
+        await self.screen.end()
+
+    async def cut(self) -> None:
+        self.screen.send_signal(signal.SIGKILL)
+        await until(lambda: not self.screen.alive, 2)
+        await self.screen.end()
+
+
+Member = Guest | Person
+Newcomer = Callable[[str], Awaitable[Member]]
+
+
+def guests(server: Program, dialect: Dialect) -> Newcomer:
+    """Ce qui fait entrer un client du correcteur dans ce dialecte."""
+
+    async def newcomer(name: str) -> Member:
+        return await Guest(name, dialect).join(server.url)
+
+    return newcomer
+
+
+def people(student: Student, server: Program, role: str, lesson: Lesson) -> Newcomer:
+    """Ce qui fait entrer un vrai client de l'étudiant."""
+    known = student.dialect("i3")
+
+    async def newcomer(name: str) -> Member:
+        screen = await student.desk.open(role, Door(server.port, name, lesson.without))
+        return await Person(name, screen).join(lesson, known.more if known else 0)
+
+    return newcomer
+
+
+class Room:
+    """Ceux qui sont là ; quoi qu'il arrive, tous en sortent à la fin du bloc."""
+
+    def __init__(self, newcomer: Newcomer) -> None:
+        self._newcomer = newcomer
+        self.present: list[Member] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(member.close() for member in self.present), return_exceptions=True)
+
+    async def enter(self, name: str) -> Member:
+        """Fait entrer quelqu'un ; lève une des erreurs REFUSED s'il ne le peut pas."""
+        self.present.append(await self._newcomer(name))
+        return self.present[-1]
+
+    async def leave(self, member: Member) -> None:
+        self.present.remove(member)
+        await member.close()
+
+    async def cut(self, member: Member) -> None:
+        self.present.remove(member)
+        await member.cut()

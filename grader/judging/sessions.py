@@ -1,0 +1,113 @@
+"""Étape II.2 : ce qui est écrit dans Redis, et ce que le programme retient."""
+
+from grader.judging.attempt import Attempt, Way, drive
+from grader.judging.chat_server import judge_delivery
+from grader.judging.pictures import Picture
+from grader.judging.room import Room, guests
+from grader.judging.stage import opening
+from grader.judging.student import Student
+from grader.learning.dialect import Dialect, words
+from grader.learning.wire import REFUSED
+from grader.running.bases import Place, shown
+from grader.running.screen import tail
+from grader.verdict import (
+    Came,
+    Event,
+    Remark,
+    Verdict,
+    Verdicts,
+    could_not_run,
+    expect,
+    failed,
+    passed,
+)
+
+
+async def server(student: Student) -> Verdicts:
+    """Le serveur de II.2."""
+    role = student.chat_client("ii2", "i3")
+    lesson = await student.lesson_or_none(role)
+    stages = opening(student, "ii2.server", redis=True)
+    if role and lesson and lesson.connected and not lesson.dialect:
+        async with stages() as stage:
+            if stage.server.url:
+                lesson = await student.relearn(role, stage.server.url)
+    way = Way(student, "ii2", stages, role, lesson)
+    found = await drive(way)
+    changed = found.picture.changed
+    if found.dialect and found.talk.opened and not (found.talk.delivered or changed):
+        # Un serveur qui se trompe quand on parle peut bien ranger quand on se tait.
+        changed = await _leaves_in_silence(way, found.dialect)
+    verdicts = _judge(found, changed)
+    for verdict in verdicts.values():
+        verdict.messages = found.talk.messages
+    return student.explain(verdicts, "ii2.server", found.server)
+
+
+async def _leaves_in_silence(way: Way, dialect: Dialect) -> list[Place]:
+    """Ce qui change dans Redis au départ d'un client qui n'a rien dit."""
+    async with way.open() as stage:
+        if not stage.server.url:
+            return []
+        picture, names = Picture(stage), words(3, 3)
+        try:
+            async with Room(guests(stage.server, dialect)) as room:
+                await room.enter(names[0])
+                await picture.before_arrival()
+                last = await room.enter(names[-1])
+                await picture.arrival(names)
+                await room.leave(last)
+                await picture.departure()
+        except REFUSED:
+            return []
+        return picture.changed
+
+
+def _judge(found: Attempt, changed: list[Place]) -> Verdicts:
+    talk, picture, server = found.talk, found.picture, found.server
+    output = tail(server.output)
+    if not server.url:
+        return {"ii2.server.redis": failed(Came.NO_LISTEN, output=output)}
+    if not (talk.opened or picture.commands):
+        return {"ii2.server.redis": failed(Came.REFUSED, error=talk.error, output=output)}
+    if not (found.certain or talk.delivered or picture.footprint):
+        return {"ii2.server.redis": could_not_run(Came.UNKNOWN_DIALECT)}
+    verdicts: Verdicts = {}
+    verdicts["ii2.server.redis"] = expect(picture.commands, Came.NO_REDIS_COMMAND, output=output)
+    if picture.commands:
+        verdicts["ii2.server.async"] = judge_async(server.events)
+    if talk.opened and not talk.error:
+        verdicts["ii2.server.add"] = expect(picture.footprint, Came.NOTHING_ADDED, output=output)
+        if picture.footprint:
+            keys = ", ".join(map(shown, picture.footprint[:4]))
+            verdicts["ii2.server.remove"] = expect(changed, Came.STILL_THERE, keys=keys)
+        verdicts["ii2.server.noglobal"] = judge_memory(picture.registries)
+    verdicts["ii2.server.chat"] = judge_delivery(found)
+    return verdicts
+
+
+def judge_async(events: list[Event]) -> Verdict:
+    """Aucune commande du client synchrone dans la boucle, aucune coroutine abandonnée."""
+    verdict = passed()
+    for event in events:
+        line = str(event.get("line", "?"))
+        match event.get("event"):
+            case "sync_redis" if event["loop"]:
+                return failed(Came.SYNC_CALL, command=event["command"], line=line)
+            case "sync_redis":
+                verdict.remarks.append((Remark.SYNC_OUTSIDE, {"command": event["command"]}))
+            case "unawaited" if event.get("library") in ("redis", ""):
+                return failed(Came.UNAWAITED, name=event["name"], line=line)
+    return verdict
+
+
+def judge_memory(answer: Event | None) -> Verdict:
+    """Aucun conteneur de données de clients ; des connexions seules : une remarque."""
+    if not answer or "registries" not in answer:
+        return could_not_run(Came.NO_FACTS, error=str((answer or {}).get("error", "—")))
+    verdict = passed()
+    for registry in answer["registries"]:
+        if registry["kind"] == "data":
+            return failed(Came.REGISTRY, path=registry["path"], size=str(registry["size"]))
+        verdict.remarks.append((Remark(registry["kind"]), {"path": registry["path"]}))
+    return verdict

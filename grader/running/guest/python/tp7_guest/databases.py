@@ -1,0 +1,80 @@
+"""Les clients de Redis et de MongoDB : menés aux bases du test, et regardés."""
+
+import functools
+import sys
+
+from tp7_guest.journal import note, note_once, remark, where
+from tp7_guest.network import NOWHERE, PORTS
+
+REDIS_SECRETS = ("username", "password", "credential_provider")
+MONGO_SECRETS = ("username", "password", "authsource", "authmechanism", "tls", "ssl",
+                 "tlsallowinvalidcertificates", "replicaset")  # fmt: skip
+
+
+def patch_redis_sync(module):
+    """Une commande du client synchrone fige toute la boucle : chacune est notée."""
+
+    def noting(original):
+        @functools.wraps(original)
+        def wrapper(self, *arguments, **options):
+            asyncio = sys.modules.get("asyncio")
+            looping = bool(asyncio and asyncio._get_running_loop())
+            command = str(arguments[0]) if arguments else "EXEC"
+            note_once("sync_redis", looping, command=command, loop=looping, **where())
+            return original(self, *arguments, **options)
+
+        return wrapper
+
+    module.Redis.execute_command = noting(module.Redis.execute_command)
+    module.Pipeline.execute = noting(module.Pipeline.execute)
+
+
+def patch_redis_connection(module):
+    """Le Redis du test n'a ni mot de passe ni TLS : ceux de l'étudiant sont oubliés."""
+    for name in ("AbstractConnection", "Connection"):
+        cls = getattr(module, name, None)
+        if cls is None or "__init__" not in vars(cls):
+            continue
+
+        def forget(original):
+            @functools.wraps(original)
+            def init(self, *arguments, **options):
+                for option in REDIS_SECRETS:
+                    if options.get(option):
+                        options[option] = None
+                        remark("redis_password")
+                original(self, *arguments, **options)
+
+            return init
+
+        cls.__init__ = forget(cls.__init__)
+    if hasattr(module, "SSLConnection"):
+
+        class SSLConnection(module.Connection):
+            def __init__(self, *arguments, **options):
+                remark("redis_tls")
+                kept = {k: v for k, v in options.items() if not k.startswith("ssl")}
+                super().__init__(*arguments, **kept)
+
+        module.SSLConnection = SSLConnection
+
+
+def patch_mongo(name):
+    def patch(module):
+        cls = getattr(module, name)
+        original = cls.__init__
+
+        @functools.wraps(original)
+        def init(self, host=None, port=None, *arguments, **options):
+            note("connect", kind="mongo", host=str(host), port=port)
+            for option in list(options):
+                if option.lower() in MONGO_SECRETS:
+                    del options[option]
+            target = f"mongodb://127.0.0.1:{PORTS['mongo'] or NOWHERE}"
+            if isinstance(host, str) and "/" in host.partition("://")[2]:
+                target += "/" + host.partition("://")[2].partition("/")[2].partition("?")[0]
+            original(self, target, None, *arguments, **options)
+
+        cls.__init__ = init
+
+    return patch

@@ -1,0 +1,36 @@
+"""Ce que demande une question au clavier, l'étiquette d'un champ, ou un menu."""
+
+import re
+
+TOGETHER = re.compile(r":\W*port", re.I)  # « ip:port », « ip[:port] »
+PORT = re.compile(r"\bport\b", re.I)
+URL = re.compile(r"\buri\b|\burl\b|ws://", re.I)
+HOST = re.compile(r"adresse|address|\bhost\b|\bhôte\b|\bip\b|\bserveur\b|\bserver\b", re.I)
+SECRET = re.compile(r"mot de passe|password", re.I)
+NAME = re.compile(r"pseudo|\bnom\b|\bname\b|nickname|username|login|qui es|appel", re.I)
+MENU = re.compile(r"^\s*1\s*[.):-]", re.M)
+# « (rouge/vert/bleu) », « (1 rouge, 2 vert) », « [1-4] » : le premier choix.
+CHOICES = re.compile(
+    r"[(\[](?:(\w+)(?: ?[/,|] ?\w+)+"
+    r"|(\d+)[ =:.)-]+[^\W\d]\w+(?:[ ,;/|]+\d+[ =:.)-]+[^\W\d]\w+)+"
+    r"|(\d+) ?(?:-|à|\.\.) ?\d+)[)\]]"
+)
+
+
+def first_choice(question: str) -> str | None:
+    """Le premier des choix que montre cette question."""
+    found = CHOICES.search(question)
+    return next(filter(None, found.groups())) if found else None
+
+
+def server_address(question: str) -> str | None:
+    """L'adresse, le port ou l'URL du serveur si c'est cela qu'on demande."""
+    if TOGETHER.search(question):
+        return "127.0.0.1:8888"
+    if PORT.search(question):
+        return "8888"
+    if NAME.search(question):
+        return None
+    if URL.search(question):
+        return "ws://127.0.0.1:8888"
+    return "127.0.0.1" if HOST.search(question) else None

@@ -1,1 +1,0 @@
-"""Le correcteur : note n’importe quel rendu du TP, sans le modifier."""
