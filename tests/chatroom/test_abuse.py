@@ -19,7 +19,7 @@ from support.chat import SAID, Chatter, settle
 from support.costs import deaf_client, memory, memory_growth
 from support.crowd import Crowd, check_exact, in_ms, lost_and_doubled, percentile
 from support.forms import forms, report
-from support.processes import PATIENCE, Process, Server, command_of, refusal
+from support.processes import PATIENCE, Process, Server, command_of, refusal, wait_for
 from support.room import Room
 from support.stage import stage
 from websockets.asyncio.client import connect
@@ -521,6 +521,7 @@ def test_session_guesses(server, examples):
         def anyone(text: str) -> None:
             runner.run(guess(text))
 
+        wait_for(lambda: not redis.exists("{chatroom}:online"), "les essais d'avant sont partis")
         before = set(redis.keys())
         anyone()
         # Le groupe qui copie vers MongoDB peut créer le flux, vide, à tout moment.
