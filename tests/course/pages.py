@@ -11,9 +11,7 @@ ENGLISH = [ROOT / "README.en.md", *sorted((ROOT / "docs/en").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-class Block(NamedTuple):
-    """Un bloc de code : ```langage nom."""
-
+class Block(NamedTuple):  # ```langage nom
     language: str
     name: str
     text: str
