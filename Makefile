@@ -32,12 +32,31 @@ help: ## montre cette aide
 	@echo "  make test PYTEST_OPTIONS='-x -k redis'"
 
 chat: install ## démarre les bases et la chatroom, et dit comment la rejoindre
-	@$(PYTHON) -m chatroom.join $(WHERE)
+	@$(PYTHON) -c "$$JOIN" $(WHERE)
 	@exec $(PYTHON) databases.py -- python -m chatroom $(WHERE)
 
 # « exec » : ce qui arrête make arrête aussi la chatroom et ses bases, sans un shell entre eux.
 # Vides, ADDRESS et PORT comptent pour absents ; le shell les lit, un guillemet n'y change rien.
 WHERE := --address="$$ADDRESS" --port="$$PORT"
+
+# Chaque ligne se copie telle quelle, même d'un dossier nommé « l'école », « tp7(1) » ou « C# ».
+define JOIN
+import argparse, pathlib, shlex, sys, urllib.parse
+from chatroom.options import CannotStart, read_place
+try:
+    place = read_place(argparse.ArgumentParser("make chat"))
+except CannotStart as error:
+    sys.exit(str(error))
+address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.address, place.address)
+client = [sys.executable, "-m", "chatroom.client", "-a", address, "-p", str(place.port)]
+page = pathlib.Path("ws_i_3_client.html").absolute().as_uri()
+if place.port:  # 0 : le système choisira, et le serveur dira lequel
+    print("Pour rejoindre la chatroom, dans un autre terminal :")
+    print(f"  cd {shlex.quote(str(pathlib.Path.cwd()))} && {shlex.join(client)}")
+    print("ou dans un navigateur :")
+    print(f"  {page}?{urllib.parse.urlencode({'address': address, 'port': place.port})}")
+endef
+export JOIN
 
 test: install $(NODE_MODULES) ## essaie tout (options de pytest dans PYTEST_OPTIONS)
 	@$(PYTEST)

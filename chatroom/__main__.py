@@ -1,7 +1,4 @@
-"""Le serveur de la chatroom : brancher ses pièces, écouter, s'arrêter.
-
-python -m chatroom [-a ADRESSE] [-p PORT]
-"""
+"""Le serveur de la chatroom : brancher ses pièces, écouter, s'arrêter."""
 
 import asyncio
 import signal
@@ -80,8 +77,7 @@ async def listen(chatroom: Chatroom, options: Options) -> Server:
 
 
 def stop_event() -> asyncio.Event:
-    """Rend de quoi attendre qu'on demande au serveur de s'arrêter. `nohup` ignore SIGHUP : nous
-    aussi, alors."""
+    """Rend ce qui dira de s'arrêter. Sous `nohup`, SIGHUP est ignoré : il le reste."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     with suppress(AttributeError, NotImplementedError):  # Windows n'a que Ctrl+C, qui annule tout
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

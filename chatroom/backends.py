@@ -36,11 +36,8 @@ CURES = {  # ce que dit Redis d'un refus, et le remède ; plein ou en lecture se
 
 
 def patient_redis(url: str) -> Redis:
-    """Rend un client de Redis qui insiste sans fin.
-
-    Il n'ouvre que quelques connexions, que les clients de la salle se partagent : avec une par
-    client, Redis finirait par les refuser.
-    """
+    """Rend un client de Redis qui insiste sans fin. Tous se partagent quelques connexions : avec
+    une par client, Redis finirait par les refuser."""
     retry = Retry(ExponentialBackoff(cap=1, base=0.05), -1)
     pool = BlockingConnectionPool.from_url(
         url, max_connections=CONNECTIONS, timeout=None, socket_timeout=5, retry=retry, **COMMON
@@ -80,11 +77,8 @@ def check(command: str, error: str) -> None:
 
 
 def open_messages(url: str) -> Any:
-    """Rend la collection des messages. MongoDB n'a pas besoin d'être là : on l'attendra.
-
-    Une écriture ne compte que notée dans son journal. Le successeur de motor s'écrirait
-    AsyncMongoClient(url, ...), importé de pymongo, avec `await` devant close().
-    """
+    """Rend la collection des messages ; MongoDB peut être absent, et une écriture ne compte que
+    notée dans son journal. Le successeur de motor, AsyncMongoClient, s'ouvre de même."""
     limits: dict[str, Any] = {"serverSelectionTimeoutMS": 1000, "socketTimeoutMS": 5000}
     try:
         with warnings.catch_warnings(action="error", category=UserWarning):  # une option inconnue

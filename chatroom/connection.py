@@ -89,11 +89,8 @@ class Chatroom:
     async def _arrive(
         self, websocket: ServerConnection, verb: str, text: str
     ) -> tuple[Member, str]:
-        """Fait entrer un nouveau venu, ou revenir une session ; rend aussi la phrase d'accueil.
-
-        Si un autre retour passe entre la lecture et l'entrée, il faut relire qui tient la session ;
-        et un retour déjà coupé ne prend la place de personne.
-        """
+        """Fait entrer un nouveau venu, ou revenir une session ; rend aussi la phrase d'accueil. Si
+        un autre retour passe entre-temps on relit, et un retour coupé ne prend aucune place."""
         member, session, previous = None, text, ""
         if verb == "Hello":
             pseudo, session = clean_pseudo(text), secrets.token_urlsafe(16)

@@ -39,11 +39,8 @@ class History:
         self._looked = self._clock()  # quand on a repris ce qu'un autre serveur a laissé
 
     async def until(self, position: str) -> list[str]:
-        """Rend les lignes des derniers messages jusqu'à une position.
-
-        La limite entre les deux sources se lit en premier : ce qui se copie pendant ce temps vient
-        alors des deux à la fois, jamais d'aucune.
-        """
+        """Rend les lignes des derniers messages jusqu'à une position. La limite entre les deux
+        sources se lit d'abord : ce qui se copie entre-temps vient des deux, jamais d'aucune."""
         found: list[Entry] = []
         limit, warning = await self._limit(), []
         try:
@@ -81,8 +78,7 @@ class History:
         return [entry for entry in entries if entry]
 
     async def copy_all(self) -> None:
-        """Copie sans fin. Un lot attend que MongoDB soit là, et on ne s'en plaint qu'une fois ; si
-        le serveur meurt avant de l'acquitter, un autre le recopie."""
+        """Copie sans fin ; un lot qui n'est pas acquitté sera copié encore, ici ou ailleurs."""
         page, look, complained = None, 0.0, False
         while True:
             more = False
@@ -126,9 +122,7 @@ class History:
             self._looked = self._clock()
         if gone:
             log.warning("%d entrée(s) sorties du flux avant d'être copiées : perdues", gone)
-        return read_page(
-            (one, dict(zip(pairs[::2], pairs[1::2], strict=True))) for one, pairs in left
-        )
+        return read_page((one, dict(zip(*[iter(pairs)] * 2, strict=True))) for one, pairs in left)
 
     async def _look(self) -> None:
         """Vérifie que MongoDB est là, et range ses documents."""

@@ -33,8 +33,7 @@ def start_logging() -> None:
 
 
 def write(file: int, encoding: str) -> None:
-    """Écrit sans fin ce qui attend. Par os.write : à la fin du programme, ce fil peut attendre
-    encore, et ne doit tenir aucun verrou."""
+    """Écrit sans fin ce qui attend, par os.write : à la fin, ce fil ne doit tenir aucun verrou."""
     while True:
         line = f"{lines.get().getMessage()}\n"
         with suppress(OSError):
@@ -58,10 +57,8 @@ def warn_once(sentence: str, *details: object, every: float = 60) -> None:
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Dit en une ligne que les descripteurs manquent, là où asyncio en écrit mille.
-
-    Il réessaie d'écouter une seconde plus tard, même si le serveur s'est arrêté entre-temps.
-    """
+    """Dit en une ligne que les descripteurs manquent, là où asyncio en écrit mille. (Il réessaie
+    d'écouter une seconde plus tard, même si le serveur s'est arrêté entre-temps.)"""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         warn_once("plus de descripteurs (%s) : les nouveaux venus attendent", error.strerror)

@@ -28,13 +28,10 @@ class Member:
     position: str  # d'où elle suit la salle
 
     def gets(self, entry: Entry) -> bool:
-        """Dit si une entrée est pour elle : tout, sauf ce qui vient d'elle-même.
-
-        À un retour, ce qu'elle avait dit avant d'être coupée lui revient : c'était bien passé.
-        """
-        if entry.author != self.author:
-            return True
-        return entry.kind == "say" and order(entry.id) < order(self.entered)
+        """Dit si une entrée est pour elle : ce qui vient des autres et, à un retour, ce qu'elle
+        avait dit avant d'être coupée."""
+        mine = entry.author == self.author
+        return not mine or (entry.kind == "say" and order(entry.id) < order(self.entered))
 
 
 class Members:
@@ -58,10 +55,7 @@ class Members:
 
 
 async def part(websocket: ServerConnection, code: int, reason: str) -> None:
-    """Ferme une connexion, et la coupe si la fermeture n'est pas lue à temps.
-
-    Sans cela, un client qui ne lit plus rien, pas même la fermeture, garderait sa mémoire.
-    """
+    """Ferme une connexion, et la coupe si son client ne lit plus rien, pas même la fermeture."""
     try:
         async with asyncio.timeout(CLOSE_DELAY):
             await websocket.close(code, reason)

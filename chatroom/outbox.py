@@ -1,8 +1,4 @@
-"""Ce qui attend de partir pour Redis : les messages et les départs de ce serveur.
-
-Cent personnes qui parlent à la fois paieraient cent allers-retours ; ici tout ce qui attend part
-d'un seul envoi.
-"""
+"""Ce qui attend de partir pour Redis : messages et départs s'en vont ensemble, d'un seul envoi."""
 
 import asyncio
 
@@ -24,18 +20,12 @@ class Outbox:
         self._waiting: asyncio.Queue[Message | tuple[Member, asyncio.Event]] = asyncio.Queue(BATCH)
 
     async def say(self, member: Member, number: int, text: str) -> None:
-        """Ajoute à la salle le `number`-ième message d'une connexion.
-
-        Si le serveur meurt avant l'envoi, il n'est passé à personne ; après, il passera à tous.
-        """
+        """Ajoute à la salle le `number`-ième message d'une connexion."""
         await self._waiting.put(Message(member, number, text))
         await asyncio.sleep(0)  # chacun son tour : sans cela, un bavard a fait attendre 3 s
 
     async def leave(self, member: Member) -> None:
-        """Marque le départ d'une connexion, et libère son pseudo si elle tient encore la session.
-
-        Il suit les messages qu'elle a laissés. Si le serveur meurt avant, l'échéance fera partir.
-        """
+        """Marque un départ, après les messages qui le précèdent ; attend que Redis l'ait vu."""
         noted = asyncio.Event()
         await self._waiting.put((member, noted))
         await noted.wait()

@@ -13,11 +13,9 @@ RENEWAL = 5  # secondes entre deux nouvelles
 
 
 async def keep_presence(sessions: Sessions, members: Members, room: Room) -> None:
-    """Sans elle, les clients d'un serveur tué net resteraient affichés présents pour toujours.
-
-    Après une panne de Redis, chaque serveur donne d'abord des nouvelles, et ne fait partir
-    personne avant PRESENCE secondes : sinon le premier de retour évincerait tous les autres.
-    """
+    """Sans elle, les clients d'un serveur tué resteraient présents pour toujours. Après une panne
+    de Redis, personne ne part avant PRESENCE secondes : le premier serveur de retour évincerait
+    les clients de tous les autres."""
     clock = asyncio.get_running_loop().time
     last, grace = clock(), 0
     while True:

@@ -30,10 +30,8 @@ class Entry(NamedTuple):
 
     @classmethod
     def parse(cls, entry_id: Any, fields: Mapping[str, Any]) -> "Entry | None":
-        """Lit une entrée du flux ou un document ; ce qui n'est pas à nous se saute, et se dit.
-
-        Ce qui se lira à l'écran est nettoyé encore une fois : n'importe qui a pu l'écrire.
-        """
+        """Lit une entrée du flux ou un document, que n'importe qui a pu écrire : ce qui n'est pas à
+        nous se saute, et se dit une fois ; le reste est nettoyé."""
         names = "kind", "author", "pseudo", "text", "previous"
         values = [fields.get(name, "") for name in names]
         if is_position(entry_id) and all(isinstance(value, str) for value in values):
@@ -63,10 +61,8 @@ def is_position(text: Any) -> bool:
 
 
 def order(entry_id: str) -> str:
-    """Rend un texte qui range les ids comme le flux : tels quels, 1-10 viendrait avant 1-9.
-
-    Un nombre de 64 bits n'y suffirait pas : n'importe qui peut donner au flux un id énorme.
-    """
+    """Rend un texte qui range les ids comme le flux : tels quels, 1-10 viendrait avant 1-9, et
+    un nombre de 64 bits ne suffit pas à un id énorme."""
     milliseconds, number = entry_id.split("-")
     return f"{milliseconds:0>20}-{number:0>20}"
 

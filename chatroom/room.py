@@ -32,10 +32,7 @@ class Room:
             self.position = entry_id
 
     async def follow(self) -> None:
-        """Passe sans fin ce qui arrive aux membres en direct.
-
-        Redis peut disparaître : la position dit d'où reprendre, et rien ne manque.
-        """
+        """Passe sans fin ce qui arrive ; si Redis s'absente, la position dit d'où reprendre."""
         silent = False
         while True:
             try:
@@ -62,10 +59,7 @@ class Room:
 
     async def catch_up(self, member: Member) -> None:
         """Envoie à un membre ce qui s'est passé depuis sa position, puis le fait suivre en direct.
-
-        Après la dernière comparaison il n'y a pas d'await : le lecteur ne peut rien passer avant
-        que le membre suive en direct, et rien ne manque ni ne double.
-        """
+        Entre la dernière comparaison et là, pas d'await : rien ne manque ni ne double."""
         position = member.position
         while position != (target := self.position):
             raw = await self._patient.xrange(ROOM, f"({position}", target, count=BATCH)
@@ -89,8 +83,7 @@ class Room:
                 broadcast([member.websocket], "\n".join(others))
 
     def _dismiss(self, entries: list[Entry]) -> None:
-        """Écarte qui a été remplacé, et qui ne lit pas : broadcast() n'attend personne, et sa
-        mémoire grossirait."""
+        """Écarte qui a été remplacé, et qui ne lit pas, dont la mémoire grossirait sans fin."""
         for entry in entries:
             if entry.kind == "return" and (member := self._members.present.get(entry.previous)):
                 self._members.dismiss(member, Code.TAKEN_OVER)

@@ -1,12 +1,10 @@
 """Les sessions, dans Redis : qui est là, jusqu'à quand, et à qui est chaque pseudo.
 
-Chaque étape qui ne doit avoir lieu qu'une fois est un script Lua, exécuté d'un bloc, qui peut être
-envoyé deux fois : si une réponse se perd, redis-py renvoie la commande, et rien ne double.
+Ce qui ne doit avoir lieu qu'une fois est un script Lua : une réponse perdue, redis-py le renvoie.
 """
 
 import hashlib
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,11 +53,8 @@ class Sessions:
     async def enter(
         self, websocket: ServerConnection, session: str, pseudo: Pseudo, previous: str
     ) -> Member | None:
-        """Fait entrer une session que tenait la connexion `previous` (« » : personne).
-
-        Rend None si une autre la tient maintenant ; lève Refused si le pseudo est pris. Si le
-        serveur meurt juste avant, rien n'est écrit ; juste après, l'échéance fera partir.
-        """
+        """Fait entrer une session que tenait la connexion `previous` (« » : personne) ; rend None
+        si une autre la tient maintenant, et lève Refused si le pseudo est pris."""
         owner, author = str(websocket.id), signature(session)
         server = "{}:{}".format(*websocket.local_address)
         keys = ROOM, ONLINE, PSEUDOS, key(session)
@@ -73,11 +68,9 @@ class Sessions:
         position = position if is_position(position) else entered
         return Member(websocket, session, owner, author, entered, position)
 
-    async def write(self, said: Sequence[Message], leaving: Sequence[Member]) -> list[int | str]:
-        """Ajoute des messages à la salle, puis des départs, en un seul envoi.
-
-        Rend pour chaque message 0, ou le code qui ferme sa connexion, ou la raison de Redis.
-        """
+    async def write(self, said: list[Message], leaving: list[Member]) -> list[int | str]:
+        """Ajoute des messages à la salle, puis des départs, en un seul envoi. Rend pour chaque
+        message 0, ou le code qui ferme sa connexion, ou la raison de Redis."""
         pipeline = self._redis.pipeline(transaction=False)
         values: list[str | int] = []
         keys = [key(member.session) for member, _, _ in said]
@@ -91,13 +84,9 @@ class Sessions:
             results = [str(results)] * len(said)
         return [reason(one) if isinstance(one, str) else one for one in results]
 
-    async def renew(
-        self, members: Sequence[Member], positions: Sequence[str]
-    ) -> tuple[int, list[int]]:
-        """Repousse l'échéance de ces membres, et note leur position (« » : l'ancienne reste).
-
-        Rend l'heure de Redis, la même pour tous, et pour chacun 0, ou le code qui le ferme.
-        """
+    async def renew(self, members: list[Member], positions: list[str]) -> tuple[int, list[int]]:
+        """Repousse l'échéance de ces membres, et note leur position (« » : l'ancienne reste). Rend
+        l'heure de Redis, et pour chacun 0, ou le code qui le ferme."""
         values: list[str] = []
         keys = [key(member.session) for member in members]
         for member, position in zip(members, positions, strict=True):

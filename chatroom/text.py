@@ -37,8 +37,7 @@ class Refused(Exception):
 
 
 class Pseudo(NamedTuple):
-    """Un pseudo tel qu'il se montre, et ce qui en distingue deux : « Léa » et « ｌÉA » n'en font
-    qu'un."""
+    """Un pseudo tel qu'il se montre, et ce qui en distingue deux : « Léa » et « ｌÉA » font un."""
 
     shown: str
     folded: str
@@ -55,8 +54,7 @@ def clean_message(text: str) -> str:
 
 
 def harmless(character: str) -> bool:
-    """Dit si un caractère ne peut pas déranger un écran : ni contrôle, ni format, sauf les deux
-    liants dont se servent les émojis et certaines écritures."""
+    """Dit si un caractère laisse l'écran tranquille ; les émojis ont besoin des deux liants."""
     category = unicodedata.category(character)
     return category not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") or character in "\u200c\u200d"
 

@@ -93,7 +93,7 @@ def test_options_are_passed_on():
 
 def test_style_checks_types():
     """`make style` lit aussi les types de la chatroom."""
-    assert "-m mypy chatroom" in make(ROOT, "-n", "style")[1]
+    assert "-m mypy\n" in make(ROOT, "-n", "style")[1]
 
 
 def test_lines_to_paste(tmp_path: Path, running: dict[str, str]):
