@@ -36,9 +36,9 @@ async def main():
     uri = f"ws://{options.address}:{options.port}"
     try:
         async with connect(uri, proxy=None) as websocket:  # sans le mandataire de l'école
-            await converse(websocket)
-    except EOFError:
-        print()
+            with suppress(EOFError):  # Ctrl+D : c'est toi qui pars
+                await converse(websocket)
+            print()
     except ConnectionClosed:
         sys.exit("Le serveur est parti : relance-le, puis ce client.")
     except (OSError, ValueError, WebSocketException) as error:

@@ -71,16 +71,17 @@ async def main():
         websocket = await connect(uri, proxy=None)  # sans le mandataire de l'école
     except (OSError, ValueError, WebSocketException) as error:
         sys.exit(f"Pas de serveur WebSocket à {uri} ({error}) : lance-le, ou vérifie -a et -p.")
-    try:
-        async with websocket, asyncio.TaskGroup() as tasks:  # la fin de l'une arrête l'autre
-            await websocket.send(f"Hello|{pseudo}")
-            tasks.create_task(listen(websocket))
-            tasks.create_task(speak(websocket))
-    except* EOFError:  # c'est toi qui pars
-        print()
-    except* ConnectionClosed:
-        reason = websocket.close_reason or "le serveur est parti"
-        sys.exit(f"La connexion est fermée ({reason}) : relance ce client.")
+    async with websocket:
+        try:
+            async with asyncio.TaskGroup() as tasks:  # la fin de l'une arrête l'autre
+                await websocket.send(f"Hello|{pseudo}")
+                tasks.create_task(listen(websocket))
+                tasks.create_task(speak(websocket))
+        except* EOFError:  # Ctrl+D : c'est toi qui pars
+            print()
+        except* ConnectionClosed:
+            reason = websocket.close_reason or "le serveur est parti"
+            sys.exit(f"La connexion est fermée ({reason}) : relance ce client.")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ async def chat(websocket):
             session, pseudo = await welcome(websocket)
             enter(session, pseudo, websocket)
             try:
-                await websocket.send(f"ID|{session}")
+                broadcast([websocket], f"ID|{session}")  # elle est peut-être déjà repartie
                 await relay(websocket, session, pseudo)
             finally:
                 leave(session, pseudo)

@@ -55,7 +55,7 @@ async def chat(websocket, redis):
             session, pseudo, back = await welcome(websocket, redis)
             await enter(redis, session, pseudo, back)
             try:
-                await websocket.send(f"Welcome back {pseudo} !" if back else f"ID|{session}")
+                broadcast([websocket], f"Welcome back {pseudo} !" if back else f"ID|{session}")
                 websocket.session = session  # désormais, pass_on() lui passe ce qui arrive
                 await relay(websocket, redis, session, pseudo)
             finally:

@@ -60,7 +60,7 @@ async def chat(websocket, redis, messages):
             session, pseudo, back = await welcome(websocket, redis)
             await enter(redis, session, pseudo, back)
             try:
-                await websocket.send(f"Welcome back {pseudo} !" if back else f"ID|{session}")
+                broadcast([websocket], f"Welcome back {pseudo} !" if back else f"ID|{session}")
                 websocket.session = session  # désormais, pass_on() lui passe ce qui arrive
                 if not back:
                     await send_history(websocket, messages)
@@ -149,7 +149,7 @@ async def send_history(websocket, messages):
         return
     lines = [line for _, line in to_lines((one["_id"], one) for one in reversed(latest))]
     if lines:
-        await websocket.send("\n".join(lines))
+        broadcast([websocket], "\n".join(lines))
 
 
 async def read_room(redis, server, position):
