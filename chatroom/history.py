@@ -1,6 +1,6 @@
-"""L'historique : copier le flux dans MongoDB avec les autres serveurs, et l'offrir à qui arrive.
+"""L'historique : copier le stream dans MongoDB avec les autres serveurs, et l'offrir à qui arrive.
 
-Un document par message, dont l'_id est celui du flux : un lot copié deux fois se remplace lui-même.
+Un document par message, avec l'_id du stream : un lot copié deux fois se remplace lui-même.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from .logs import log, warn_once
 from .protocol import ROOM, Entry, announcement, moment, order, read_page
 from .sessions import script
 
-GROUP = "history"  # le groupe, dans le flux, qui retient ce qui est copié
+GROUP = "history"  # le groupe, dans le stream, qui retient ce qui est copié
 CONSUMER = "servers"  # tous les serveurs à la fois : chacun reprend ce qu'un autre a laissé
 CLAIM = script("claim")
 BATCH = 500  # entrées copiées d'un coup
@@ -31,7 +31,7 @@ PASSING = {6, 7, 24, 46, 50, 89, 91, 112, 134, 189, 262, 9001, 10107, 11600, 116
 
 
 class History:
-    """Les messages : MongoDB a ceux qui sont copiés, le flux les autres."""
+    """Les messages : MongoDB a ceux qui sont copiés, le stream les autres."""
 
     def __init__(self, redis: Any, messages: Any):
         self._redis, self._messages = redis, messages
@@ -61,7 +61,7 @@ class History:
         return "-"
 
     async def _last_said(self, newest: str, oldest: str) -> list[Entry]:
-        """Rend les derniers messages que le flux a entre deux ids inclus."""
+        """Rend les derniers messages que le stream a entre deux ids inclus."""
         said: list[Entry] = []
         while True:
             raw = await self._redis.xrevrange(ROOM, newest, oldest, count=1000)

@@ -24,7 +24,7 @@ class Member:
     session: str
     owner: str  # désigne la connexion
     author: str  # signe ce que dit la session
-    entered: str  # l'id de son arrivée dans le flux
+    entered: str  # l'id de son arrivée dans le stream
     position: str  # d'où elle suit la salle
 
     def gets(self, entry: Entry) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from .logs import warn_once
 from .text import MAX_MESSAGE, MAX_PSEUDO, clean_message
 
-ROOM = "{chatroom}:room"  # le flux de Redis : ce qui se passe, dans l'ordre, pour tous les serveurs
+ROOM = "{chatroom}:room"  # le stream de Redis : ce qui se passe, en ordre, pour tous les serveurs
 SENTENCES = {
     "enter": "Annonce : {pseudo} a rejoint la chatroom",
     "return": "Annonce : {pseudo} est de retour !",
@@ -30,8 +30,8 @@ class Entry(NamedTuple):
 
     @classmethod
     def parse(cls, entry_id: Any, fields: Mapping[str, Any]) -> "Entry | None":
-        """Lit une entrée du flux ou un document, que n'importe qui a pu écrire : ce qui n'est pas à
-        nous se saute, et se dit une fois ; le reste est nettoyé."""
+        """Lit une entrée du stream ou un document, que n'importe qui a pu écrire : ce qui n'est pas
+        à nous se saute, et se dit une fois ; le reste est nettoyé."""
         names = "kind", "author", "pseudo", "text", "previous"
         values = [fields.get(name, "") for name in names]
         if is_position(entry_id) and all(isinstance(value, str) for value in values):
@@ -50,18 +50,18 @@ class Entry(NamedTuple):
 
 
 def read_page(raw: Iterable[tuple[str, Mapping[str, str]]]) -> tuple[list[str], list[Entry]]:
-    """Lit un morceau du flux : les ids de toutes ses entrées, et celles d'entre elles à nous."""
+    """Lit un morceau du stream : les ids de toutes ses entrées, et celles d'entre elles à nous."""
     read = [(entry_id, Entry.parse(entry_id, fields)) for entry_id, fields in raw]
     return [entry_id for entry_id, _ in read], [entry for _, entry in read if entry]
 
 
 def is_position(text: Any) -> bool:
-    """Dit si un texte est un id du flux."""
+    """Dit si un texte est un id du stream."""
     return isinstance(text, str) and re.fullmatch("[0-9]{1,20}-[0-9]{1,20}", text) is not None
 
 
 def order(entry_id: str) -> str:
-    """Rend un texte qui range les ids comme le flux : tels quels, 1-10 viendrait avant 1-9, et
+    """Rend un texte qui range les ids comme le stream : tels quels, 1-10 viendrait avant 1-9, et
     un nombre de 64 bits ne suffit pas à un id énorme."""
     milliseconds, number = entry_id.split("-")
     return f"{milliseconds:0>20}-{number:0>20}"

@@ -1,4 +1,4 @@
-"""La salle : lire le flux une fois pour toutes les connexions de ce serveur, et le leur passer."""
+"""La salle : lire le stream une fois pour toutes les connexions du serveur, et le leur passer."""
 
 import asyncio
 from typing import Any
@@ -25,7 +25,7 @@ class Room:
         self._hasty, self._patient, self._members = hasty, patient, members
 
     async def open(self) -> None:
-        """Part de la dernière entrée du flux ou, s'il est vide, de l'heure de Redis."""
+        """Part de la dernière entrée du stream ou, s'il est vide, de l'heure de Redis."""
         seconds, microseconds = await self._patient.time()
         self.position = f"{seconds * 1000 + microseconds // 1000 - 1}-0"
         for entry_id, _ in await self._patient.xrevrange(ROOM, count=1):
