@@ -10,9 +10,11 @@ partagent, ici même : la table des vérifications, les verdicts, l'horloge.
     reporting   les options de pytest, la note, et un module par forme de compte rendu
 
 Pour ajouter…
-    un dialecte            learning/known.py
-    une vérification       checks.toml, puis l'étape qui la juge dans judging/
+    un dialecte            learning/known.py, où l'ordre compte ; un rendu dans tests/rendus
+    une vérification       checks.toml, l'étape qui la juge dans judging/, `Came` de verdict.py, et
+                           une faute qu'elle seule refuse, dans tests/rendus/mutations.toml
     un compte rendu        un module de reporting/, appelé par reporting/files.py
-    une sorte de champ     running/guest/fields.js pour une page, running/questions.py pour ce qui
-                           se demande
+    une sorte de champ     running/guest/fields.js (le trouver), running/browser.py (le remplir,
+                           le relire), guest/text.js (ce qui s'en affiche)
+    une sorte de question  running/questions.py
 """

@@ -13,7 +13,7 @@ from grader.learning.wire import Frame
 
 
 def known() -> list[Dialect]:
-    """Ceux que l'on rencontre, du plus courant au plus rare."""
+    """Ceux que l'on rencontre, du plus courant au plus rare ; II.3 n'essaie que les premiers."""
     p, m = PSEUDO, MESSAGE
     pairs: list[tuple[list[Frame], Frame]] = [
         ([f"Hello|{p}"], m),

@@ -6,5 +6,5 @@
   const visit = (root) => [...root.querySelectorAll("*")].flatMap((e) =>
     e.shadowRoot ? [e.shadowRoot.textContent, ...visit(e.shadowRoot)] : []);
   return [document.title, document.body?.innerText ?? "", ...values, ...visit(document),
-    ...(window.__tp7?.notified ?? [])].join("\\n");
+    ...(window.__tp7?.notified ?? [])].join("\n");
 }
