@@ -1,10 +1,6 @@
-"""Le client de la chatroom, dans un terminal.
+"""Le client de tous les serveurs du chat, à partir de l'étape I.3 : `python -m chatroom.client`.
 
-    python -m chatroom.client                     # un serveur de cette machine
-    python -m chatroom.client -a 192.168.56.10    # un autre ; Ctrl+D ou Ctrl+C pour partir
-
-Il parle avec tous les serveurs du chat, ceux des étapes I.3, II.2 et II.3 aussi. Après une coupure
-il revient seul, avec sa session ; avec `--no-reconnect` il s'arrête.
+Après une coupure il revient seul, avec sa session (sauf `--no-reconnect`). Ctrl+D pour partir.
 """
 
 import argparse
@@ -19,32 +15,20 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from .options import CannotStart, read_place
-from .screen import Keyboard, paint, show
+from .screen import edit_lines, is_rich, read_lines, show
 from .text import Code, clean_message
 
-FAREWELL = 1  # seconde : après Ctrl+D, ce qu'a pour partir ce qui vient d'être tapé
-UNREACHABLE = 0  # notre code pour une connexion qui n'a jamais eu lieu
-QUESTION = "Quel est ton pseudo ?"
-SENTENCES = {
-    UNREACHABLE: "Pas de serveur WebSocket à {uri} : lance-le, ou vérifie l'adresse et le port.",
-    1001: "Le serveur s'arrête.",
-    Code.REFUSED: "Le serveur a refusé ton arrivée.",
-    1009: "Le serveur a coupé : ton message était trop long pour lui.",
-    Code.SILENT: "Le serveur t'a perdu de vue.",
-    Code.LATER: "Le serveur ne peut pas te servir en ce moment.",
-    Code.TAKEN_OVER: "Ta session continue ailleurs : ce client s'arrête.",
-    Code.UNKNOWN_SESSION: "Le serveur ne connaît plus ta session.",
-    Code.PSEUDO_TAKEN: "Ce pseudo est déjà pris.",
-}
-WELCOME = re.compile("Welcome back (.+) !")
+ABSENT = "Pas de serveur WebSocket à {} : lance-le, ou vérifie l'adresse et le port."
+REASONS = {1001: "le serveur s'arrête", Code.TAKEN_OVER: "ta session continue ailleurs"}
 
 
 class Chat:
     """Une personne, de connexion en connexion."""
 
-    def __init__(self, uri: str, reconnect: bool, keyboard: Keyboard):
-        self.uri, self.reconnect, self.keyboard = uri, reconnect, keyboard
-        self.pseudo = self.session = ""  # la session : un secret du serveur, qui permet de revenir
+    def __init__(self, uri: str, reconnect: bool):
+        self.uri, self.reconnect = uri, reconnect
+        self.told = self.pseudo = self.session = ""  # la session : le secret qui permet de revenir
+        self.typed: asyncio.Queue[str] = asyncio.Queue()  # ce qui attend de partir
         self.accepted = asyncio.Event()
         self.returned = self.left = False
         self.said: list[str] = []  # tes messages depuis la dernière trame reçue
@@ -52,45 +36,55 @@ class Chat:
 
     async def run(self) -> str | None:
         """Reste jusqu'à ton départ (None) ou à une fin sans retour, dont elle rend la phrase."""
-        self.pseudo, previous = await self.keyboard.ask(QUESTION), None
+        await self.ask_pseudo()
         while self.pseudo:
-            code = await self.visit()
+            code, sentence = await self.visit()
             if self.left:
                 break
-            sentence = SENTENCES.get(code, "La connexion est coupée.").format(uri=self.uri)
-            if code == Code.PSEUDO_TAKEN or (code == Code.REFUSED and not self.session):
-                if not sys.stdin.isatty():
-                    return sentence
+            if code in (Code.UNKNOWN_SESSION, Code.PSEUDO_TAKEN):
                 self.session = ""
-                self.pseudo = await self.keyboard.ask(f"{sentence} {QUESTION}")
+            refused = code in (Code.REFUSED, Code.PSEUDO_TAKEN) and not self.session
+            if refused and sys.stdin.isatty():
+                await self.ask_pseudo()
                 continue
             doubts = "".join(f"\nPeut-être pas reçu : {message}" for message in self.said)
-            if code == Code.TAKEN_OVER or not self.reconnect:
+            if refused or code == Code.TAKEN_OVER or not self.reconnect:
                 return sentence + doubts
-            if self.accepted.is_set() or code != previous:
+            if self.accepted.is_set() or sentence != self.told:
                 show(f"{sentence} Je reviens dès que possible : ce que tu tapes attendra.{doubts}")
-            if code == Code.UNKNOWN_SESSION:
-                self.session = ""
             self.unsure += self.said
             self.said.clear()
-            previous = code
+            self.told = sentence
             await asyncio.sleep(1 + random())  # une classe entière ne revient pas d'un coup
         return None
 
-    async def visit(self) -> int:
-        """Reste dans la chatroom tant que la connexion tient ; rend le code de sa fermeture."""
+    async def ask_pseudo(self) -> None:
+        show("Quel est ton pseudo ?")
+        self.answer: asyncio.Future[str] = asyncio.Future()
+        self.pseudo = await self.answer
+
+    def take(self, line: str) -> None:
+        """Prend une ligne tapée, qui est une réponse ou un message ; "" est la fin."""
+        keep = self.typed.put_nowait if self.answer.done() else self.answer.set_result
+        keep(line)
+
+    async def visit(self) -> tuple[int, str]:
+        """Reste tant que la connexion tient ; rend le code de sa fermeture, et sa phrase."""
         self.accepted.clear()
+        self.returned = bool(self.session)
         try:  # proxy=None : le serveur du TP n'est jamais derrière le mandataire de l'école
             websocket = await connect(self.uri, proxy=None, max_size=None, close_timeout=2)
         except (OSError, ValueError, WebSocketException):
-            return UNREACHABLE
+            return 1006, ABSENT.format(self.uri)
         speaking = asyncio.create_task(self.speak(websocket))
         try:
             await websocket.send(f"ID|{self.session}" if self.session else f"Hello|{self.pseudo}")
             while True:
                 self.receive((await websocket.recv(decode=False)).decode(errors="replace"))
         except ConnectionClosed:
-            return websocket.close_code or 1006
+            code = websocket.close_code or 1006
+            reason = REASONS.get(code) or clean_message(websocket.close_reason or "")
+            return code, " : ".join(filter(None, ["La connexion est coupée", reason])) + "."
         finally:
             speaking.cancel()
             await websocket.close()
@@ -99,57 +93,48 @@ class Chat:
         """Envoie chaque message tapé, une fois accueilli ; à la fin, attend que tout soit lu."""
         await self.accepted.wait()  # avant, un message partirait vers un refus
         with suppress(ConnectionClosed):
-            while message := await self.keyboard.typed.get():
+            while message := await self.typed.get():
                 self.said.append(message)
                 await websocket.send(message)
                 show(f"Vous avez dit : {message}")
-            self.keyboard.take("")  # si une coupure arrive ici, la fin se relira au retour
+            self.take("")  # si une coupure arrive ici, la fin se relira au retour
             await (await websocket.ping())  # répondu une fois lu tout ce qui précède
             self.left = True
-            self.said.clear()
             await websocket.close()
 
     def receive(self, frame: str) -> None:
         """Garde la session, ou montre les lignes d'une trame."""
         self.said.clear()
-        if frame.startswith("ID|"):
-            self.session, self.returned = frame.removeprefix("ID|"), False
-            self.accepted.set()
-            show(f"Te voilà dans la chatroom, sous le pseudo {self.pseudo}.")
-            return
         for line in filter(None, map(clean_message, frame.split("\n"))):
             mine = re.fullmatch(rf"\[[\d/ :]+\] {re.escape(self.pseudo)} a dit : (.*)", line)
-            if welcome := WELCOME.fullmatch(line):
-                self.pseudo, self.returned = welcome[1], True
+            if line.startswith(("ID|", "Welcome back ")):
                 self.accepted.set()
+            if line.startswith("ID|"):
+                self.session = line.removeprefix("ID|")
+                line = f"Te voilà dans la chatroom, sous le pseudo {self.pseudo}."
             if mine and mine[1] in self.unsure:  # à un retour, tes messages passés te reviennent
                 self.unsure.remove(mine[1])  # le plus ancien des pareils
                 show(f"Bien reçu : {mine[1]}")
             elif not (mine and self.returned):
-                show(paint(line))
+                show(line)
 
 
 async def main(uri: str, reconnect: bool) -> str | None:
     """Mène la conversation et le clavier ensemble, jusqu'à la fin de l'une ou de l'autre."""
-    keyboard = Keyboard()
-    chatting = asyncio.create_task(Chat(uri, reconnect, keyboard).run())
-    typing = asyncio.create_task(keyboard.read())
-    try:
-        await asyncio.wait([chatting, typing], return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait([chatting], timeout=FAREWELL if sys.stdin.isatty() else None)
-    finally:
-        for task in chatting, typing:
-            task.cancel()
-        await asyncio.wait([chatting, typing])
-    return None if chatting.cancelled() else chatting.result()
+    chat = Chat(uri, reconnect)
+    chatting = asyncio.create_task(chat.run())
+    typing = asyncio.create_task((edit_lines if is_rich() else read_lines)(chat.take))
+    await asyncio.wait([chatting, typing], return_when=asyncio.FIRST_COMPLETED)
+    chat.take("")
+    await asyncio.wait([chatting], timeout=1 if sys.stdin.isatty() else None)  # serveur figé ?
+    return chatting.result() if chatting.done() else None
 
 
 if __name__ == "__main__":
-    if sys.stdin is None or sys.stdout is None:
-        sys.exit("L'entrée ou la sortie est fermée : il n'y a personne à qui parler.")
     for stream in sys.stdin, sys.stdout:
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+        if not isinstance(stream, TextIOWrapper):
+            sys.exit("L'entrée ou la sortie est fermée : il n'y a personne à qui parler.")
+        stream.reconfigure(errors="replace")
     parser = argparse.ArgumentParser("python -m chatroom.client", description="Un client du chat.")
     parser.add_argument("--no-reconnect", action="store_true", help="finit à la première coupure")
     try:

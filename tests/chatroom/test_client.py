@@ -114,7 +114,7 @@ def test_taken_pseudo_is_asked_again(chat):
     with in_terminal(chat.port, pseudo="Ada") as ada:
         ada.wait_screen("sous le pseudo Ada.")
         with in_terminal(chat.port, pseudo="Ada\rd'avance") as other:
-            other.wait_screen(f"Ce pseudo est déjà pris. {QUESTION}")
+            other.wait_screen(f"ce pseudo est déjà pris, choisis-en un autre\n{QUESTION}")
             other.type("Bob\r")
             ada.wait_screen("Bob a dit : d'avance")
 
@@ -306,7 +306,7 @@ def test_no_reconnect(server):
         terminal.wait_screen("> rm à demi tapé")
         server.stop()
         assert terminal.wait() == 1
-        assert terminal.text.rstrip().endswith("Le serveur s'arrête.")
+        assert terminal.text.rstrip().endswith("La connexion est coupée : le serveur s'arrête.")
         assert terminal.left_for_the_shell() == b""
 
 
@@ -314,19 +314,20 @@ def test_no_reconnect(server):
 
 
 @pytest.mark.parametrize(
-    ("code", "sentence", "hello"),
+    ("code", "reason", "told", "hello"),
     [
-        (1001, "Le serveur s'arrête.", "ID|secret-42"),
-        (1012, "Le serveur t'a perdu de vue.", "ID|secret-42"),
-        (1013, "Le serveur ne peut pas te servir en ce moment.", "ID|secret-42"),
-        (4002, "Le serveur ne connaît plus ta session.", "Hello|Léa"),
+        (1001, "", " : le serveur s'arrête", "ID|secret-42"),
+        (1012, "ton serveur s'est\ttu", " : ton serveur s'est tu", "ID|secret-42"),
+        (1013, "", "", "ID|secret-42"),
+        (4002, "session inconnue", " : session inconnue", "Hello|Léa"),
     ],
 )
-def test_coming_back(server, code, sentence, hello):
-    """Chaque fermeture a sa phrase, et le client revient ; il dit alors ce qui attendait."""
+def test_coming_back(server, code, reason, told, hello):
+    """Chaque fermeture se dit, avec la raison du serveur, et le client revient ; il dit alors ce
+    qui attendait."""
     with inside(server) as terminal:
-        server.connections[0].close(code)
-        terminal.wait_screen(f"{sentence} Je reviens dès que possible")
+        server.connections[0].close(code, reason)
+        terminal.wait_screen(f"La connexion est coupée{told}. Je reviens dès que possible")
         terminal.type("pendant la coupure\r")
         server.wait_frames("Hello|Léa", hello, "pendant la coupure")
 
@@ -358,7 +359,7 @@ def test_session_taken_over_never_comes_back(server):
     with inside(server) as terminal:
         server.connections[0].close(4001)
         assert terminal.wait() == 1
-        assert "Ta session continue ailleurs" in terminal.text
+        assert "ta session continue ailleurs" in terminal.text
         server.wait_frames("Hello|Léa")
 
 
@@ -429,7 +430,7 @@ def test_refused_pseudo_in_a_pipe(server):
     server.scene = refusing(4003)
     with in_pipe(server.port, typed="Léa\nun message") as client:
         assert client.wait() == 1
-        assert client.lines[-2:] == ["Erreur : non", "Ce pseudo est déjà pris."]
+        assert client.lines[-2:] == ["Erreur : non", "La connexion est coupée."]
     server.wait_frames("Hello|Léa")
 
 
