@@ -36,8 +36,7 @@ CURES = {  # ce que dit Redis d'un refus, et le remède ; plein ou en lecture se
 
 
 def patient_redis(url: str) -> Redis:
-    """Rend un client de Redis qui insiste sans fin. Tous se partagent quelques connexions : avec
-    une par client, Redis finirait par les refuser."""
+    """Rend un client de Redis qui insiste sans fin ; une connexion par personne l'épuiserait."""
     retry = Retry(ExponentialBackoff(cap=1, base=0.05), -1)
     pool = BlockingConnectionPool.from_url(
         url, max_connections=CONNECTIONS, timeout=None, socket_timeout=5, retry=retry, **COMMON

@@ -109,6 +109,8 @@ class Chat:
             mine = re.fullmatch(rf"\[[\d/ :]+\] {re.escape(self.pseudo)} a dit : (.*)", line)
             if line.startswith(("ID|", "Welcome back ")):
                 self.accepted.set()
+            if welcome := re.fullmatch("Welcome back (.+) !", line):
+                self.pseudo = welcome[1]  # tel que le serveur l'écrit
             if line.startswith("ID|"):
                 self.session = line.removeprefix("ID|")
                 line = f"Te voilà dans la chatroom, sous le pseudo {self.pseudo}."

@@ -134,8 +134,7 @@ async def first_frame(websocket: ServerConnection) -> tuple[str, str]:
         async with asyncio.timeout(HELLO_DELAY):
             frame = await websocket.recv()
     except TimeoutError:
-        late = f"rien reçu en {HELLO_DELAY} s, présente-toi par Hello|"
-        raise Refused(Code.REFUSED, late) from None
+        raise Refused(Code.REFUSED, f"rien reçu en {HELLO_DELAY} s : dis Hello|") from None
     if isinstance(frame, bytes):
         raise Refused(Code.NOT_TEXT, NOT_TEXT)
     verb, bar, text = frame.partition("|")

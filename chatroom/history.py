@@ -121,7 +121,7 @@ class History:
         if len(left) < BATCH:
             self._looked = self._clock()
         if gone:
-            log.warning("%d entrée(s) sorties du flux avant d'être copiées : perdues", gone)
+            log.warning("%d entrée(s) sorties du stream avant d'être copiées : perdues", gone)
         return read_page((one, dict(zip(*[iter(pairs)] * 2, strict=True))) for one, pairs in left)
 
     async def _look(self) -> None:

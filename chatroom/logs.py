@@ -13,7 +13,6 @@ from threading import Thread
 from typing import Any
 
 WAITING = 1000  # lignes qui attendent d'être lues ; au-delà, elles sont perdues
-PATIENCE = 1  # seconde laissée à la fin pour écrire les dernières
 
 log = logging.getLogger("chatroom")
 lines: Queue[logging.LogRecord] = Queue(WAITING)
@@ -42,8 +41,8 @@ def write(file: int, encoding: str) -> None:
 
 
 def finish_logging() -> None:
-    """Laisse un instant aux dernières lignes."""
-    deadline = time.monotonic() + PATIENCE
+    """Laisse une seconde aux dernières lignes."""
+    deadline = time.monotonic() + 1
     while sys.stderr and lines.unfinished_tasks and time.monotonic() < deadline:
         time.sleep(0.01)
 
@@ -57,10 +56,9 @@ def warn_once(sentence: str, *details: object, every: float = 60) -> None:
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Dit en une ligne que les descripteurs manquent, là où asyncio en écrit mille. (Il réessaie
-    d'écouter une seconde plus tard, même si le serveur s'est arrêté entre-temps.)"""
+    """Dit en une ligne que les descripteurs manquent, là où asyncio en écrit mille."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         warn_once("plus de descripteurs (%s) : les nouveaux venus attendent", error.strerror)
-    elif "_start_serving" not in context["message"]:
+    elif "_start_serving" not in context["message"]:  # il réessaie d'écouter, même arrêté
         loop.default_exception_handler(context)

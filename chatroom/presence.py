@@ -14,8 +14,7 @@ RENEWAL = 5  # secondes entre deux nouvelles
 
 async def keep_presence(sessions: Sessions, members: Members, room: Room) -> None:
     """Sans elle, les clients d'un serveur tué resteraient présents pour toujours. Après une panne
-    de Redis, personne ne part avant PRESENCE secondes : le premier serveur de retour évincerait
-    les clients de tous les autres."""
+    de Redis, nul ne part avant PRESENCE secondes : le premier revenu évincerait les autres."""
     clock = asyncio.get_running_loop().time
     last, grace = clock(), 0
     while True:

@@ -61,8 +61,7 @@ def is_position(text: Any) -> bool:
 
 
 def order(entry_id: str) -> str:
-    """Rend un texte qui range les ids comme le stream : tels quels, 1-10 viendrait avant 1-9, et
-    un nombre de 64 bits ne suffit pas à un id énorme."""
+    """Rend un texte qui range les ids comme le stream : tels quels, 1-10 viendrait avant 1-9."""
     milliseconds, number = entry_id.split("-")
     return f"{milliseconds:0>20}-{number:0>20}"
 

@@ -1,5 +1,5 @@
 -- Sans ce script : ce qu'un serveur mort n'a pas fini de copier manque à MongoDB, ou ce qui a
--- disparu du flux avant d'être copié y est attendu sans fin.
+-- disparu du stream avant d'être copié y est attendu sans fin.
 local room, group, consumer, idle, count = KEYS[1], unpack(ARGV)
 local found, gone = {}, 0
 for _, pending in ipairs(redis.call("XPENDING", room, group, "IDLE", idle, "-", "+", count)) do
