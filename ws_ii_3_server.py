@@ -14,7 +14,7 @@ Ce qui ne va pas, et que `chatroom` corrige : un serveur tué, ou Redis absent l
 d'un départ, laisse un fantôme dont le pseudo reste pris (`redis-cli hdel pseudos léa` le libère, en
 minuscules). Un message peut-être perdu est parfois passé : c'est la réponse de Redis qui manquait.
 Qui revient ne reçoit pas ce qui s'est dit sans lui.
-Un message peut se perdre entre Redis et MongoDB ; qui arrive peut lire deux fois le dernier.
+Un message peut se perdre entre Redis et MongoDB ; qui arrive peut en manquer, ou en lire deux fois.
 """
 
 import argparse

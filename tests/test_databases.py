@@ -371,19 +371,19 @@ def in_terminal(place: Place, *words: str | Path, **env: str):
             os.close(keyboard)
 
 
-async def test_ctrl_c_with_300_clients(place: Place):
+async def test_ctrl_c_with_100_clients(place: Place):
     """Ctrl+C, reçu une fois : chaque client est prévenu, chaque départ écrit, tout est rangé."""
     command = ("python", "-m", "chatroom", "-p", "0")
     with in_terminal(place, *command) as (process, keyboard):
         url = (await asyncio.to_thread(process.wait_line, r"ws://\S+", 60))[0]
-        clients = [await Chatter.join(url, f"client {number}") for number in range(300)]
+        clients = [await Chatter.join(url, f"client {number}") for number in range(100)]
         os.write(keyboard, b"\x03")
         assert await asyncio.to_thread(process.wait, 30) == 0, process.output
-        assert [await client.closed() for client in clients] == [1001] * 300
+        assert [await client.closed() for client in clients] == [1001] * 100
         assert "Traceback" not in process.output
     assert place.is_empty()
     count = "import os, redis; r = redis.Redis.from_url(os.environ['REDIS_URL'])"
-    online = f"{count}; print('restent', r.zcard('{{chatroom}}:online'), r.dbsize() > 300)"
+    online = f"{count}; print('restent', r.zcard('{{chatroom}}:online'), r.dbsize() > 100)"
     assert "restent 0 True" in place.finish("python", "-c", online)[1]
 
 

@@ -95,7 +95,7 @@ with connect(url, proxy=None, max_queue=None) as websocket:
 """
 
 
-@forms(short={"seconds": 3, "bound": inf}, long={"seconds": 30, "bound": 0.25})
+@forms(short={"seconds": 2, "bound": inf}, long={"seconds": 30, "bound": 0.25})
 async def test_flooder(storage, program, seconds, bound):
     """Qui parle aussi vite qu'il peut ne ralentit pas les autres, et ne leur fait rien perdre."""
     async with stage(storage, program, servers=1) as room:
@@ -120,7 +120,7 @@ async def test_flooder(storage, program, seconds, bound):
     report("bavard", par_seconde=round(passed / (ended - began)), p99=in_ms(p99), perdus=0)
 
 
-@forms(short={"connections": 200}, long={"connections": 2000})
+@forms(short={"connections": 100}, long={"connections": 2000})
 async def test_idle(storage, program, connections):
     """Une connexion qui ne dit rien coûte peu."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

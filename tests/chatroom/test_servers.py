@@ -387,7 +387,7 @@ def speakers_mixed(stream: list[dict]) -> int:
 # --- Des foules ----------------------------------------------------------------------------------
 
 
-@forms(short={"turns": 3, "claims": 60}, long={"turns": 20, "claims": 500})
+@forms(short={"turns": 2, "claims": 40}, long={"turns": 20, "claims": 500})
 async def test_claims(storage, program, turns, claims):
     """Un pseudo demandé par une foule, sur deux serveurs, de quatre façons : un seul gagnant."""
     spellings = "Zoé", "ZOÉ", "Ｚｏé", "Zoe\u0301"

@@ -12,7 +12,13 @@ from support.fake_server import FakeServer, hospitable
 from support.processes import Server, wait_for
 
 PAGE = "ws_i_3_client.html"
-SERVERS = ["ws_i_3_server.py", "ws_ii_2_server.py", "ws_ii_3_server.py", "chatroom"]
+# La page y parle aux quatre de la même façon ; le tour ordinaire en essaie deux.
+SERVERS = [
+    "ws_i_3_server.py",
+    pytest.param("ws_ii_2_server.py", marks=pytest.mark.endurance),
+    pytest.param("ws_ii_3_server.py", marks=pytest.mark.endurance),
+    "chatroom",
+]
 Fake = Callable[..., FakeServer]
 
 
