@@ -168,7 +168,9 @@ def test_exit_code(place: Place, running: dict[str, str], words: tuple[str, ...]
     assert ("« commande-qui-n-existe-pas » ne se lance pas" in output) == (code == 127)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.endurance)]
+)
 def test_signal_without_command(place: Place, number: int):
     """Sans commande, un signal range les bases et finit bien."""
     with place.run() as process:
@@ -177,7 +179,14 @@ def test_signal_without_command(place: Place, number: int):
     assert place.is_empty()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.endurance),
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.endurance),
+    ],
+)
 def test_signal_with_command(place: Place, number: int):
     """Un signal reçu par databases.py seul passe à la commande, qui écrit encore dans Redis."""
     with place.run("python", "-c", FAREWELL) as process:

@@ -19,6 +19,19 @@ SERVERS = [
     pytest.param("ws_ii_3_server.py", marks=pytest.mark.endurance),
     "chatroom",
 ]
+# Un onglet coûte cher à ouvrir : de plusieurs codes semblables, le tour ordinaire en essaie un.
+FINAL = [
+    pytest.param(1000, "code 1000", marks=pytest.mark.endurance),
+    pytest.param(1008, "pas voulu", marks=pytest.mark.endurance),
+    pytest.param(4001, "continue ailleurs", marks=pytest.mark.endurance),
+    (4003, "déjà pris"),
+]
+PASSING = [
+    pytest.param("ferme 1001", marks=pytest.mark.endurance),
+    pytest.param("ferme 1012", marks=pytest.mark.endurance),
+    "ferme 1013",
+    "coupe",
+]
 Fake = Callable[..., FakeServer]
 
 
@@ -117,10 +130,7 @@ def test_two_pages_chat(profile: Profile, redis_url: str, mongo_url: str, progra
 # --- Les fermetures -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [(1000, "code 1000"), (1008, "pas voulu"), (4001, "continue ailleurs"), (4003, "déjà pris")],
-)
+@pytest.mark.parametrize(("code", "reason"), FINAL)
 def test_some_closings_are_final(fake: Fake, profile: Profile, code: int, reason: str):
     """Après ces codes la page ne revient jamais seule, et elle dit pourquoi."""
     server = fake()
@@ -135,7 +145,7 @@ def test_some_closings_are_final(fake: Fake, profile: Profile, code: int, reason
     server.wait_frames("Hello|Léa", f"ferme {code}")
 
 
-@pytest.mark.parametrize("order", ["ferme 1001", "ferme 1012", "ferme 1013", "coupe"])
+@pytest.mark.parametrize("order", PASSING)
 def test_other_closings_are_not(fake: Fake, profile: Profile, order: str):
     """La page revient avec son identifiant ; si le serveur l'a oublié (4002), elle se présente."""
 
@@ -362,18 +372,15 @@ NAME_COLOURS = """() => {
 }"""
 
 
-@pytest.mark.parametrize(
-    ("query", "address"),
-    [
+def test_the_link_gives_the_address(profile: Profile):
+    """L'adresse du serveur vient du lien qui ouvre la page, sinon c'est celle du TP."""
+    for query, address in (
         ({}, "ws://127.0.0.1:8888"),
         ({"address": "10.1.1.5", "port": 8889}, "ws://10.1.1.5:8889"),
         ({"address": "::1", "port": 8889}, "ws://[::1]:8889"),
         ({"address": "[::1]"}, "ws://[::1]:8888"),
-    ],
-)
-def test_the_link_gives_the_address(profile: Profile, query: dict, address: str):
-    """L'adresse du serveur vient du lien qui ouvre la page, sinon c'est celle du TP."""
-    expect(profile.open(PAGE, **query).get_by_label("Adresse")).to_have_value(address)
+    ):
+        expect(profile.open(PAGE, **query).get_by_label("Adresse")).to_have_value(address)
 
 
 def test_a_phone_and_a_long_conversation(browser: Browser, fake: Fake):
