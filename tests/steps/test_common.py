@@ -65,7 +65,7 @@ async def test_everyone_hears_the_others(room: Room):
         *(f"Bob a dit : adieu {number}" for number in range(20)),
         "Annonce : Bob a quitté la chatroom",
     ]
-    assert bob.lines == ["Ada a dit : bonjour Bob"]
+    assert set(bob.lines) == {"Ada a dit : bonjour Bob"}  # deux fois, si l'historique arrive après
     for frame in ada.frames[1:]:
         assert all(map(STAMPED.match, frame.split("\n"))), frame
 
