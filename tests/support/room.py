@@ -90,6 +90,9 @@ class Room:
             await (await self.join("passant", servers[0])).leave()
             for chatter in people:
                 await chatter.see("^Annonce : passant a quitté la chatroom$")
+        for chatter in people:  # II.3 n'écoute personne avant d'avoir envoyé l'historique
+            await chatter.say("é" * 2001)
+            await chatter.see("^Erreur : message trop long")
         forget(*people)
         return people
 
