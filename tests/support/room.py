@@ -90,11 +90,16 @@ class Room:
             await (await self.join("passant", servers[0])).leave()
             for chatter in people:
                 await chatter.see("^Annonce : passant a quitté la chatroom$")
-        for chatter in people:  # II.3 n'écoute personne avant d'avoir envoyé l'historique
-            await chatter.say("é" * 2001)
-            await chatter.see("^Erreur : message trop long")
+        await welcomed(*people)
         forget(*people)
         return people
+
+
+async def welcomed(*people: Chatter) -> None:
+    """Attend que ces gens aient reçu l'historique : II.3 n'écoute personne avant."""
+    for chatter in people:
+        await chatter.say("é" * 2001)
+        await chatter.see("^Erreur : message trop long")
 
 
 def stop(server: Server) -> int:
