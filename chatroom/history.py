@@ -84,11 +84,11 @@ class History:
             more = False
             try:
                 ids, entries = page = page or await self._next_page()
-                if self._clock() >= look:
-                    await self._look()
+                if self._clock() >= look:  # l'index, sans lequel lire traînerait, dit s'il est là
+                    with suppress(OperationFailure):  # il y a déjà un autre index sur « order »
+                        await self._messages.create_index("order")
                     look = self._clock() + IDLE
-                said = [entry for entry in entries if entry.kind == "say"]
-                if said:
+                if said := [entry for entry in entries if entry.kind == "say"]:
                     await self._write(said)
                 if complained:
                     log.info("MongoDB est de retour")
@@ -123,12 +123,6 @@ class History:
         if gone:
             log.warning("%d entrée(s) sorties du stream avant d'être copiées : perdues", gone)
         return read_page((one, dict(zip(*[iter(pairs)] * 2, strict=True))) for one, pairs in left)
-
-    async def _look(self) -> None:
-        """Vérifie que MongoDB est là, et range ses documents."""
-        await self._messages.database.command("ping")
-        with suppress(OperationFailure):  # il y a déjà un autre index sur « order »
-            await self._messages.create_index("order")
 
     async def _write(self, said: list[Entry]) -> None:
         """Écrit des messages ; met de côté, en le nommant, ce que MongoDB refuse pour toujours."""

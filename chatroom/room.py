@@ -1,6 +1,7 @@
 """La salle : lire le stream une fois pour toutes les connexions du serveur, et le leur passer."""
 
 import asyncio
+from collections import deque
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -13,6 +14,7 @@ from .text import Code
 
 BATCH = 100  # entrées par trame : la plus longue reste sous le Mio que lit un client
 REST = 0.015  # secondes de repos entre deux trames : ce qui arrive entre-temps partira ensemble
+RECENT = 32  # trames gardées : qui rattrape la salle par Redis en aurait toujours une de retard
 MAX_UNREAD = 2**20  # octets qu'un client peut laisser en attente avant d'être écarté
 RETRY = 1  # seconde avant de redemander à un Redis muet
 
@@ -22,6 +24,8 @@ class Room:
 
     def __init__(self, hasty: Any, patient: Any, members: Members):
         self.position = "$"
+        # Pour chaque position récente, la suivante, et ce qui s'est passé de l'une à l'autre.
+        self._recent: deque[tuple[str, tuple[str, list[Entry]]]] = deque(maxlen=RECENT)
         self._hasty, self._patient, self._members = hasty, patient, members
 
     async def open(self) -> None:
@@ -53,6 +57,7 @@ class Room:
                 if entries:
                     self._pass_on(entries)
                     self._dismiss(entries)
+                self._recent.append((self.position, (ids[-1], entries)))
                 self.position = ids[-1]
                 if len(ids) < BATCH:
                     await asyncio.sleep(REST)
@@ -62,11 +67,14 @@ class Room:
         Entre la dernière comparaison et là, pas d'await : rien ne manque ni ne double."""
         position = member.position
         while position != (target := self.position):
-            raw = await self._patient.xrange(ROOM, f"({position}", target, count=BATCH)
-            ids, entries = read_page(raw)
+            if recent := dict(self._recent).get(position):
+                position, entries = recent
+            else:
+                raw = await self._patient.xrange(ROOM, f"({position}", target, count=BATCH)
+                ids, entries = read_page(raw)
+                position = ids[-1] if len(ids) == BATCH else target
             if lines := [entry.line() for entry in entries if member.gets(entry)]:
                 await member.websocket.send("\n".join(lines))
-            position = ids[-1] if len(ids) == BATCH else target
         self._members.live[member.websocket] = member
 
     def _pass_on(self, entries: list[Entry]) -> None:

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from websockets.asyncio.server import ServerConnection
 
@@ -38,9 +37,8 @@ class Message(NamedTuple):
 class Sessions:
     """Les sessions, vues d'un serveur."""
 
-    def __init__(self, redis: "Redis", ttl: int):
-        self._redis: Any = redis  # ses réponses ont trop de types pour être déclarées
-        self._ttl = ttl
+    def __init__(self, redis: Any, ttl: int):  # les réponses de redis-py ont trop de types
+        self._redis, self._ttl = redis, ttl
 
     async def find(self, session: str) -> tuple[Pseudo, str]:
         """Rend le pseudo d'une session, et la connexion qui la tient ou la tenait ; lève Refused
@@ -91,8 +89,7 @@ class Sessions:
         keys = [key(member.session) for member in members]
         for member, position in zip(members, positions, strict=True):
             values += member.session, member.owner, position
-        arguments = ONLINE, *keys, PRESENCE, *values
-        now, codes = await self._redis.eval(RENEW, 1 + len(keys), *arguments)
+        now, codes = await self._redis.eval(RENEW, 1 + len(keys), ONLINE, *keys, PRESENCE, *values)
         return now, codes
 
     async def sweep(self, now: int) -> None:

@@ -150,7 +150,7 @@ async def test_frozen(storage, program, rate, seconds, copied):
 
 
 @forms(
-    short={"rate": 20, "seconds": 10, "copied": False},
+    short={"rate": 20, "seconds": 14, "copied": False},
     long={"rate": 5, "seconds": 40, "copied": True},
     together=True,
 )

@@ -59,6 +59,11 @@ CHANGES = [
         "la dernière position notée date de",
     ),
     (
+        test_servers.test_slow_redis,
+        ("if recent := dict(self._recent).get(position):", "if recent := None:"),
+        "attendait « enfin »",
+    ),
+    (
         test_servers.test_slow_return,
         ("present = list(members.present.values())", "present = list(members.live.values())"),
         "déclarée partie|connexion fermée, code 1012",

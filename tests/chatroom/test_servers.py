@@ -308,6 +308,25 @@ async def test_link_swallowed(storage, program, rate, seconds, lag):
     report("fil qui avale", perdus_avant_la_position=len(lost), perdus_après=0, relus=len(again))
 
 
+@pytest.mark.together
+async def test_slow_redis(storage, program):
+    """Qui revient en plein bavardage suit vite le direct, et parle, même si Redis met plus de temps
+    à lui donner ce qu'il a manqué que la salle à continuer."""
+    async with stage(storage, program, servers=1, links=1) as room:
+        crowd = Crowd(room)
+        await crowd.arrive(room.servers[0], "Ali", "Bea")
+        gone = await room.join("Léa", room.servers[1])
+        await gone.leave()
+        crowd.start(50)
+        await crowd.authors["Ali"].hear("Bea-9")
+        room.links[0].slow = b"XRANGE", 0.2
+        back = await room.come_back(gone.session, room.servers[1])
+        await back.say("enfin")
+        await crowd.authors["Ali"].hear("enfin")
+        await crowd.end(back)
+        check_exact([text for text in room.said() if text != "enfin"], back.messages)
+
+
 # Plus que l'échéance d'une présence, moins que la patience d'un ping.
 @forms(
     short={"messages": 2000, "seconds": 22}, long={"messages": 5000, "seconds": 30}, together=True

@@ -12,10 +12,12 @@ class Proxy:
     `cut()` coupe net. `swallow()` avale tout sans rien fermer, comme un NAT qui a oublié, ou
     seulement les réponses. `refuse()` coupe, et n'accepte plus personne. `flow()` laisse passer
     les connexions neuves ; celles qui ont été avalées restent muettes pour toujours. `trap` : des
-    octets, et ce que le relais fait dès qu'une demande les contient, une seule fois.
+    octets, et ce que le relais fait dès qu'une demande les contient, une seule fois. `slow` : des
+    octets, et les secondes que met à passer une demande qui les contient.
     """
 
     trap: tuple[bytes, Callable[[], None]] | None = None
+    slow: tuple[bytes, float] | None = None
     refusing = False
 
     def __init__(self, host: str, port: int):
@@ -80,6 +82,8 @@ class Proxy:
                 if self.trap and writer in self._asking and self.trap[0] in data:
                     (_, spring), self.trap = self.trap, None
                     spring()
+                if self.slow and writer in self._asking and self.slow[0] in data:
+                    await asyncio.sleep(self.slow[1])
                 if writer in self._mute:
                     self.swallowed += len(data)
                 else:
