@@ -39,7 +39,9 @@ async def client(student: Student) -> Verdicts:
     verdicts: Verdicts = {}
     if lesson.named:
         left = [(Remark.STATE_FILE, {"path": path}) for path in lesson.without]
-        verdicts["i3.client.pseudo"] = passed(*remarks_of(lesson.screen.events), *left)
+        verdicts["i3.client.pseudo"] = passed(
+            *lesson.screen.remarks, *remarks_of(lesson.screen.events), *left
+        )
     elif not lesson.connected:
         verdicts["i3.client.pseudo"] = failed(Came.NEVER_CONNECTED, output=output)
     else:

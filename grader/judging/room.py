@@ -28,7 +28,8 @@ class Guest(Link):
     async def join(self, url: str) -> "Guest":
         """Arrive ; lève une des erreurs REFUSED si la connexion est refusée."""
         place = self.dialect.address(self.name, self._ids)
-        await self.open(url + place, self.dialect.headers, self.dialect.protocols)
+        labels = self.dialect.labels(self.name, self._ids)
+        await self.open(url + place, labels, self.dialect.protocols)
         for number, frame in enumerate(self.hello):
             if number:  # le client a pu attendre une réponse avant d'envoyer la suite
                 await until(lambda: self.frames or self.closed, 0.3)

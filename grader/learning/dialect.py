@@ -93,6 +93,13 @@ class Dialect:
     def address(self, pseudo: str, ids: dict[str, str]) -> str:
         return _respelled(self.path, {self.pseudo: pseudo}, ids)
 
+    def labels(self, pseudo: str, ids: dict[str, str]) -> dict[str, str]:
+        """Les en-têtes que ce client ajoute."""
+        return {
+            name: _respelled(value, {self.pseudo: pseudo}, ids)
+            for name, value in self.headers.items()
+        }
+
     @property
     def how(self) -> str:
         """D'où il vient et ce qu'il est, pour le rapport."""

@@ -21,6 +21,7 @@ from grader.running.arguments import (
     required,
     value_of,
 )
+from grader.running.old_websockets import obsolete
 from grader.running.program import Program
 from grader.running.pythons import NEWER_SYNTAX, lacks_a_name, newer
 from grader.running.recipes import Recipe, as_package, written
@@ -64,6 +65,7 @@ class Launcher:
         self.hand_in = hand_in
         self._recipes: dict[str, Recipe] = {}  # rôle -> la façon de lancer qui a marché
         self._settled: set[str] = set()  # les clients que l'on sait déjà lancer
+        self._obsolete: dict[str, list[Note]] = {}  # rôle -> ce que websockets n'accepte plus
         self._started: list[Program] = []
 
     async def server(self, role: str, ports: Ports) -> Program:
@@ -141,11 +143,17 @@ class Launcher:
         if python != sys.executable:  # les paquets de ce Python-ci, en Python pur, lui suffisent
             places.append(sysconfig.get_path("purelib"))
             remarks.append((Remark.NEWER_PYTHON_USED, {"python": Path(python).name}))
+        environment = {"PYTHONPATH": ":".join(places)}
+        if role not in self._obsolete:
+            self._obsolete[role] = obsolete(self.hand_in, self.hand_in.scripts[role])
+        if self._obsolete[role]:
+            remarks += self._obsolete[role]
+            environment["TP7_WEBSOCKETS"] = "legacy"
         target = [str(script)]
         if recipe.module:
             own = self.hand_in.scripts[role].with_suffix("").parts[-recipe.above - 1 :]
             target = ["-m", ".".join(own)]
-        return [python, *target], {"PYTHONPATH": ":".join(places)}, remarks
+        return [python, *target], environment, remarks
 
     def _node(
         self, role: str, recipe: Recipe, script: Path, scratch: Scratch

@@ -1,6 +1,7 @@
 /*
  * Le calque pour Node : toute connexion va au serveur du test, quels que soient l'adresse et le
- * port écrits dans le script. Chacune est notée dans le journal du correcteur.
+ * port écrits dans le script. Chacune est notée dans le journal du correcteur. Ce que montraient les
+ * vieilles versions de ws se lit encore.
  */
 "use strict";
 
@@ -39,6 +40,14 @@ function moved(options) {
   note("connect", { kind: "server", host: String(options.host || ""), port: Number(options.port) });
   return { ...options, host: "127.0.0.1", port: PORT, lookup: undefined };
 }
+
+// Depuis ws 8 un message est un Buffer, que console.log montre en hexadécimal : le texte suit.
+const shown = Symbol.for("nodejs.util.inspect.custom");
+const inspect = Buffer.prototype[shown];
+Buffer.prototype[shown] = function (...args) {
+  note("remark", { key: "buffer_printed" });
+  return `${inspect.apply(this, args)} (${this.toString()})`;
+};
 
 const listen = net.Server.prototype.listen;
 net.Server.prototype.listen = function (...args) {

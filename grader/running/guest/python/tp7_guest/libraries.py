@@ -5,13 +5,12 @@ import importlib.machinery
 import importlib.util
 import sys
 
-from tp7_guest import databases, old_websockets
+from tp7_guest import databases, old_asyncio, old_websockets
 from tp7_guest.journal import note, remark
 
 PATCHES = {
-    "websockets.asyncio.server": old_websockets.patch_server,
-    "websockets.asyncio.connection": old_websockets.patch_connection,
-    "websockets.asyncio.client": old_websockets.patch_client,
+    "asyncio": old_asyncio.patch,
+    "websockets": old_websockets.patch,
     "redis.client": databases.patch_redis_sync,
     "redis.connection": databases.patch_redis_connection,
     "redis.asyncio.connection": databases.patch_redis_connection,
