@@ -164,7 +164,7 @@ CHANGES = [
     (test_mongo.test_order_is_the_stream_s, ("-{number:0>20}", "-{number}"), "assert"),
     (
         test_mongo.test_documents,
-        ('if entry.kind == "say"]\n                if said', "]\n                if said"),
+        ('in entries if entry.kind == "say"]:', "in entries]:"),
         "assert",
     ),
     (
