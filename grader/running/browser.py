@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.clock import PATIENCE, still, until
+from grader.finding.inventory import Inventory
 from grader.running.questions import HOST, NAME, PORT, URL
 from grader.running.scratch import Scratch
 from grader.running.screen import Door
@@ -81,8 +82,8 @@ class Chromium:
 class Page:
     """Une page ouverte depuis une copie neuve : celle du rendu, ou une vide pour un script seul."""
 
-    def __init__(self, folder: Path, script: Path, door: Door) -> None:
-        self.scratch, self.script, self.door = Scratch(folder), script, door
+    def __init__(self, listed: Inventory, script: Path, door: Door) -> None:
+        self.scratch, self.script, self.door = Scratch(listed), script, door
         self.events: list[Event] = []
         self.remarks: list[Note] = []
         self.raw = ""  # console, alertes et questions, dans l'ordre

@@ -33,7 +33,7 @@ class Desk:
     async def _open_page(self, role: str, door: Door) -> Page:
         if self._chromium is None:
             self._chromium = await Chromium.launch()
-        page = Page(self.hand_in.folder, self.hand_in.scripts[role], door)
+        page = Page(self.hand_in.inventory, self.hand_in.scripts[role], door)
         served = role in self._served
         await page.start(self._chromium.browser, served)
         if page.broken and not served and not page.connected:

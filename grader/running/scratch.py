@@ -6,17 +6,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from grader.finding.code import MAX_FILE
-from grader.finding.handin import BAGGAGE
+from grader.finding.inventory import Inventory
 
-MAX_FILES = 20_000
 PATH = os.environ.get("PATH", os.defpath)
 
 
 class Scratch:
     """Une copie neuve d'un rendu : le dossier `work`, et à côté HOME, TMPDIR et le contrôle."""
 
-    def __init__(self, hand_in: Path, without: tuple[str, ...] = ()) -> None:
+    def __init__(self, listed: Inventory, without: tuple[str, ...] = ()) -> None:
         """`without` : chemins relatifs à ne pas copier (la trace d'une exécution précédente)."""
         self.root = Path(tempfile.mkdtemp(prefix="tp7-")).resolve()
         self.work, self.home, self.temporary, self.control = (
@@ -24,22 +22,17 @@ class Scratch:
         )
         for folder in (self.home, self.temporary, self.control):
             folder.mkdir()
-        self._count = 0
-        self._copy(hand_in, self.work, {hand_in / name for name in without})
+        self._copy(listed, without)
 
-    def _copy(self, source: Path, target: Path, without: set[Path]) -> None:
-        """Copie les fichiers ordinaires ; un lien symbolique mènerait hors du rendu."""
-        target.mkdir()
-        for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
-            path = Path(entry.path)
-            if entry.is_symlink() or path in without:
-                continue
-            if entry.is_dir():
-                if entry.name not in BAGGAGE:
-                    self._copy(path, target / entry.name, without)
-            elif entry.is_file() and entry.stat().st_size <= MAX_FILE and self._count < MAX_FILES:
-                self._count += 1
-                shutil.copyfile(path, target / entry.name)
+    def _copy(self, listed: Inventory, without: tuple[str, ...]) -> None:
+        """Copie ce que l'inventaire retient."""
+        self.work.mkdir()
+        for folder in listed.folders:
+            (self.work / folder).mkdir(parents=True, exist_ok=True)
+        for path in listed.kept:
+            if str(path) not in without:
+                (self.work / path.parent).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(listed.root / path, self.work / path, follow_symlinks=False)
 
     @property
     def writable(self) -> list[str]:
