@@ -50,6 +50,8 @@ class Table:
         for check in self.checks.values():
             if unknown := set(check.needs) - set(self.checks):
                 raise ValueError(f"{check.id} dépend de {unknown}, qui n'existe pas")
+        if not any(check.points for check in self.checks.values() if check.step != BONUS):
+            raise ValueError("aucune vérification n'a de points")
 
     def say(self, section: str, key: str, language: str, **params: object) -> str:
         """La phrase, avec ses paramètres mis en place ; ce qui manque se voit (« … »)."""

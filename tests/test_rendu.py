@@ -3,8 +3,6 @@
 Le rendu lui-même n'est ni importé ni exploré par pytest : il tourne à part, dans un bac à sable.
 """
 
-from pathlib import Path
-
 import pytest
 
 from grader.reporting.plugin import FOUND, GRADING
@@ -13,17 +11,20 @@ from grader.table import Check
 from grader.verdict import State
 
 
-def test_rendu(folder: Path, check: Check, request: pytest.FixtureRequest) -> None:
+def test_rendu(student: str, check: Check, request: pytest.FixtureRequest) -> None:
     """Le rendu satisfait cette vérification de la table."""
     session = request.config.stash[GRADING]
-    grading = session.grading(folder)
+    grading = session.grading(student)
     verdict = grading.verdict(check)
     found = record(check, verdict, session.table, session.speech.language)
     request.node.stash[FOUND] = {
-        "student": session.names[folder],
+        "student": student,
         "check": found,
         "drives": grading.student.drives,
     }
+    shown = session.students[student].shown
+    properties = {"student": shown, **{key: found[key] for key in ("state", "points", "max")}}
+    request.node.user_properties += properties.items()  # pour --junitxml
     if verdict.state == State.FAILED:
         lines = [found["sentence"], found["rationale"], found["actual"], found["hint"]]
         pytest.fail("\n".join([*lines, found["output"]]).strip(), pytrace=False)

@@ -19,7 +19,6 @@ from grader.verdict import (
     could_not_run,
     expect,
     failed,
-    not_reached,
     passed,
 )
 
@@ -76,7 +75,7 @@ def _judge(found: Attempt) -> Verdicts:
         elif talk.delivered or found.certain:
             verdict = failed(came, pseudo=talk.author, came=" / ".join(heard[:4]) or "—")
         else:
-            verdict = not_reached(Came.UNKNOWN_DIALECT_TOO)
+            verdict = could_not_run(Came.UNKNOWN_DIALECT_TOO)
         verdicts[f"i3.server.{check}"] = verdict
     for verdict in verdicts.values():
         verdict.messages = talk.messages

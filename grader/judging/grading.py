@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.clock import PATIENCE
+from grader.finding.handin import HandIn
 from grader.judging import chat_client, chat_server, echo, history, sessions
 from grader.judging.student import Student
 from grader.table import Check, Table
@@ -45,9 +46,9 @@ def chain(unit: str) -> str:
 class Grading:
     """La notation d'un dossier ; chaque part du travail n'est lancée que si on la demande."""
 
-    def __init__(self, folder: Path, table: Table) -> None:
+    def __init__(self, hand_in: HandIn | Path, table: Table) -> None:
         self.table = table
-        self.student = Student(folder)
+        self.student = Student(HandIn(hand_in) if isinstance(hand_in, Path) else hand_in)
         self._units: dict[str, Verdicts] = {}
 
     def verdict(self, check: Check) -> Verdict:
@@ -85,8 +86,7 @@ class Grading:
     def _run(self, name: str) -> Verdicts:
         checks = [check for check in self.table.checks.values() if check.unit == name]
         if not any(map(self.student.has, UNITS[name].roles)):
-            file = expected_name(UNITS[name].roles[0])
-            return {check.id: not_reached(Came.ABSENT, file=file) for check in checks}
+            return {check.id: self._absent(name) for check in checks}
         try:
             return asyncio.run(self._bounded(name))
         except CouldNotRun as reason:
@@ -96,6 +96,12 @@ class Grading:
         except Exception as error:  # une faute du correcteur ne coûte rien à l'étudiant
             verdict = could_not_run(Came.GRADER_ERROR, error=f"{type(error).__name__}: {error}")
         return {check.id: replace(verdict) for check in checks}
+
+    def _absent(self, name: str) -> Verdict:
+        """Le fichier n'est pas là ; mais il est peut-être dans ce qui n'a pas pu s'ouvrir."""
+        if unread := self.student.hand_in.unread:
+            return could_not_run(Came.UNREAD, what=unread)
+        return not_reached(Came.ABSENT, file=expected_name(UNITS[name].roles[0]))
 
     async def _bounded(self, name: str) -> Verdicts:
         async with asyncio.timeout(UNIT_SECONDS * PATIENCE):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.finding.handin import HandIn
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 class Student:
     """`driven` : étape -> l'essai par lequel on a parlé à son serveur ; `drives` le raconte."""
 
-    def __init__(self, folder: Path) -> None:
-        self.hand_in = HandIn(folder)
+    def __init__(self, hand_in: HandIn) -> None:
+        self.hand_in = hand_in
         self.desk = Desk(self.hand_in)
         self.lessons: dict[str, Lesson] = {}
         self.driven: dict[str, Attempt] = {}

@@ -1,12 +1,14 @@
-"""La classe en une page HTML autonome."""
+"""La classe en une page HTML autonome : ce qui marche, ce qui manque, et le lien vers chacun."""
 
 import html
 import re
 from collections import Counter
+from urllib.parse import quote
 
 from grader.reporting.record import Record
 from grader.reporting.speech import Speech
-from grader.verdict import State
+from grader.table import Check
+from grader.verdict import Came, State
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -14,10 +16,17 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; margin: 1rem 0 }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd }
 td.n { text-align: right; font-variant-numeric: tabular-nums }
-.bar { background: #e8e8e8; width: 12rem; height: .8rem } .bar i { display: block; height: 100%;
-  background: #2a7d4f }
+tr { break-inside: avoid }
+.bar { display: flex; width: 12rem; height: .8rem; border: 1px solid #777 }
+.bar i, .key { print-color-adjust: exact; -webkit-print-color-adjust: exact }
+.key { display: inline-block; width: 1rem; height: .8rem; border: 1px solid #777 }
+.passed { background: #2a7d4f } .failed { background: #c0392b } .absent { background: #fff }
+.not_reached { background: #bbb }
+.could_not_run { background: repeating-linear-gradient(45deg, #fff 0 3px, #b58900 3px 6px) }
 @media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 }
-  th, td { border-color: #444 } .bar { background: #333 } }
+  a { color: #8ab4f8 } th, td { border-color: #444 } }
+@media print { body { color: #000; background: #fff; margin: 0; max-width: none }
+  a { color: inherit; text-decoration: none } }
 """
 PAGE = """<!doctype html>
 <html lang="{language}">
@@ -29,6 +38,7 @@ PAGE = """<!doctype html>
 <p>{mean}</p>
 <p>{failure}</p>
 <h2>{rate}</h2>
+<p>{legend}</p>
 <table>
 {rows}
 </table>
@@ -38,6 +48,8 @@ PAGE = """<!doctype html>
 </table>
 </html>
 """
+ABSENT = Came.ABSENT.value
+KINDS = (*(state.value for state in State), ABSENT)  # dans l'ordre de la barre
 
 
 def coded(sentence: str) -> str:
@@ -47,45 +59,81 @@ def coded(sentence: str) -> str:
 
 def class_page(students: list[Record], speech: Speech) -> str:
     """Réussite par vérification, notes, premier échec."""
-    esc = html.escape
-    scores = [s["score"] for s in students if s["score"] is not None]
-    mean = speech.number(round(sum(scores) / len(scores), 2)) if scores else "—"
+    people = speech.say("student" if len(students) == 1 else "students")
+    title = html.escape(speech.titled("class", f"{len(students)} {people}"))
+    checks = speech.table.checks.values()
+    return PAGE.format(
+        language=speech.language,
+        title=title,
+        style=STYLE,
+        mean=speech.titled("mean", f"<strong>{_mean(students, speech)}</strong> / 20"),
+        failure=speech.titled("first_failure", f"<strong>{_failure(students, speech)}</strong>"),
+        rate=html.escape(speech.say("rate")),
+        legend=" &nbsp; ".join(
+            f'<span class="key {kind}"></span> {html.escape(speech.say(kind))}' for kind in KINDS
+        ),
+        rows="\n".join(_row(check, students, speech) for check in checks),
+        marks_title=html.escape(speech.say("scores")),
+        marks="\n".join(_marks(student, speech) for student in students),
+    )
+
+
+def _mean(students: list[Record], speech: Speech) -> str:
+    """La moyenne, entre ce qu'elle est au moins et ce qu'elle peut devenir."""
+    if not students:
+        return "—"
+    low, high = (
+        round(sum(student[key] for student in students) / len(students), 2)
+        for key in ("score_min", "score_max")
+    )
+    return speech.between(low, high)
+
+
+def _failure(students: list[Record], speech: Speech) -> str:
+    """Le premier échec de chacun : celui qui revient le plus."""
     firsts = Counter(
         first["sentence"]
         for student in students
         if (first := next((c for c in student["checks"] if c["state"] == State.FAILED), None))
     )
-    common = firsts.most_common(1)
-    told = f"{coded(common[0][0])} ({common[0][1]})" if common else esc(speech.say("nobody"))
-    rows = []
-    for check in speech.table.checks.values():
-        states = [c["state"] for s in students for c in s["checks"] if c["id"] == check.id]
-        tried = [state for state in states if state != State.COULD_NOT_RUN]
-        good = sum(state == State.PASSED for state in tried)
-        share = round(100 * good / len(tried)) if tried else 0
-        rows.append(
-            f"<tr><td>{coded(check.texts[speech.language]['sentence'])}</td>"
-            f'<td class="n">{good} / {len(tried)}</td>'
-            f'<td><div class="bar"><i style="width:{share}%"></i></div></td></tr>'
-        )
-    marks = []
-    for student in students:
-        score = "—" if student["score"] is None else speech.number(student["score"])
-        extra = f" + {speech.number(student['bonus'])}" if student["bonus"] else ""
-        warn = " ⚠" if student["missing"] else ""
-        marks.append(
-            f'<tr><td>{esc(student["name"])}</td><td class="n">{score}{extra}{warn}</td></tr>'
-        )
-    people = speech.say("student" if len(students) == 1 else "students")
-    title = esc(speech.titled("class", f"{len(students)} {people}"))
-    return PAGE.format(
-        language=speech.language,
-        title=title,
-        style=STYLE,
-        mean=speech.titled("mean", f"<strong>{mean}</strong> / 20"),
-        failure=speech.titled("first_failure", f"<strong>{told}</strong>"),
-        rate=esc(speech.say("rate")),
-        rows="\n".join(rows),
-        marks_title=esc(speech.say("score")),
-        marks="\n".join(marks),
+    for sentence, count in firsts.most_common(1):
+        return f"{coded(sentence)} ({count})"
+    return html.escape(speech.say("nobody"))
+
+
+def _row(check: Check, students: list[Record], speech: Speech) -> str:
+    """« 2 des 2 qui l'ont rendu » : qui n'a rien rendu n'a pas échoué."""
+    counts = Counter(_kind(check, student) for student in students)
+    handed = counts.total() - counts[ABSENT]
+    share = speech.say("share", good=counts[State.PASSED], handed=handed)
+    bar = "".join(
+        f'<i class="{kind}" style="flex:{counts[kind]}" title="{speech.say(kind)}"></i>'
+        for kind in KINDS
+        if counts[kind]
+    )
+    untried = speech.titled(State.COULD_NOT_RUN, counts[State.COULD_NOT_RUN])
+    note = html.escape(untried) if counts[State.COULD_NOT_RUN] else ""
+    sentence = coded(check.texts[speech.language]["sentence"])
+    return (
+        f'<tr><td>{sentence}</td><td class="n">{html.escape(share)}</td>'
+        f'<td><div class="bar">{bar}</div>{note}</td></tr>'
+    )
+
+
+def _kind(check: Check, student: Record) -> str:
+    """L'issue de cette vérification, ou l'absence du fichier dont toute sa part dépend."""
+    unit = [c for c in student["checks"] if c["id"].rpartition(".")[0] == check.unit]
+    if any(one["came"] == ABSENT for one in unit):
+        return ABSENT
+    states = {one["id"]: str(one["state"]) for one in unit}
+    return states.get(check.id, State.COULD_NOT_RUN.value)
+
+
+def _marks(student: Record, speech: Speech) -> str:
+    """Son nom, qui mène à sa page, sa note, et ce qui manque pour qu'elle soit définitive."""
+    warning = "" if student["final"] else speech.say("provisional_short")
+    return (
+        f'<tr><td><a href="{quote(student["file"])}.md">{html.escape(student["name"])}</a></td>'
+        f'<td class="n">{speech.score(student)}</td><td class="n">{speech.bonus(student)}</td>'
+        f"<td>{html.escape(warning)}</td></tr>"
     )

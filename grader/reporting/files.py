@@ -1,47 +1,54 @@
-"""Les fichiers de --rapport : un par forme de compte rendu."""
+"""Les fichiers de --rapport, écrits dès qu'un étudiant est fini : rien ne les reprendra ensuite."""
 
-import csv
 import json
-import re
+import os
 from pathlib import Path
+from typing import Any
 
 from grader.reporting.classroom import class_page
+from grader.reporting.gradebook import gradebook
 from grader.reporting.gradescope import gradescope
 from grader.reporting.page import markdown
 from grader.reporting.record import Record
 from grader.reporting.speech import Speech
-from grader.verdict import State
+
+SCHEMA = 2
+RESULTS = "resultats.json"
 
 
-def write_all(folder: Path, students: list[Record], speech: Speech) -> None:
-    """Écrit tous les rapports dans `folder`, qui est créé s'il le faut."""
-    (folder / "gradescope").mkdir(parents=True, exist_ok=True)
-    for student in students:
-        base = re.sub(r"[^\w.-]+", "_", student["name"])
-        (folder / f"{base}.md").write_text(markdown(student, speech), "utf-8")
-        target = folder / "gradescope" / base / "results.json"
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(dump(gradescope(student, speech)), "utf-8")
-    (folder / "resultats.json").write_text(dump({"schema": 1, "students": students}), "utf-8")
-    write_csv(folder / "notes.csv", students, speech)
-    (folder / "classe.html").write_text(class_page(students, speech), "utf-8")
+def write_student(folder: Path, student: Record, speech: Speech) -> None:
+    """Les comptes rendus d'un seul."""
+    write(folder / f"{student['file']}.md", markdown(student, speech))
+    results = folder / "gradescope" / student["file"] / "results.json"
+    write(results, dump(gradescope(student, speech)))
 
 
-def dump(data: Record) -> str:
+def write_class(folder: Path, students: list[Record], speech: Speech) -> None:
+    """Ceux qui parlent de tous, tels qu'ils sont à cet instant."""
+    results = {"schema": SCHEMA, "language": speech.language, "students": students}
+    write(folder / RESULTS, dump(results))
+    write(folder / "notes.csv", gradebook(students, speech))
+    write(folder / "classe.html", class_page(students, speech))
+
+
+def read_done(folder: Path, language: str) -> dict[str, Record]:
+    """Ceux qu'une exécution interrompue a finis ici, dans cette langue, par rendu donné."""
+    try:
+        results = json.loads((folder / RESULTS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if (results.get("schema"), results.get("language")) != (SCHEMA, language):
+        return {}
+    return {student["folder"]: student for student in results["students"] if student["complete"]}
+
+
+def write(path: Path, text: str) -> None:
+    """Écrit tout ou rien : l'ancien fichier reste entier jusqu'à ce que le nouveau le soit."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_text(text, "utf-8", "replace", newline="")
+    os.replace(unfinished, path)
+
+
+def dump(data: dict[str, Any]) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
-
-
-def write_csv(path: Path, students: list[Record], speech: Speech) -> None:
-    """Une ligne par étudiant ; une cellule ne doit pas devenir une formule dans un tableur."""
-    names = list(speech.table.checks)
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, delimiter=";")
-        writer.writerow(["etudiant", "note", "sur", "points", "essayes", "bonus", *names])
-        for student in students:
-            points = {c["id"]: c["points"] if c["state"] != State.COULD_NOT_RUN else "?"
-                      for c in student["checks"]}  # fmt: skip
-            name = student["name"]
-            score = "" if student["score"] is None else student["score"]
-            row = ["'" + name if name[:1] in "=+-@" else name, score, student["max"]]
-            row += [student["raw"], student["tried"], student["bonus"]]
-            writer.writerow([*row, *(points.get(name, "") for name in names)])

@@ -1,4 +1,7 @@
-"""Le results.json que Gradescope attend : https://gradescope-autograders.readthedocs.io/."""
+"""Le results.json que Gradescope attend : https://gradescope-autograders.readthedocs.io/.
+
+Il lui faut une note : tant qu'elle n'est pas définitive, c'est le minimum, et le texte le dit.
+"""
 
 from grader.reporting.page import story
 from grader.reporting.record import Record
@@ -7,25 +10,25 @@ from grader.verdict import State
 
 
 def gradescope(student: Record, speech: Speech) -> Record:
-    tests = []
-    for check in student["checks"]:
-        text = "\n".join(story(check, speech)) or check["actual"]
-        tests.append(
-            {
-                "name": check["sentence"],
-                "number": check["id"],
-                "score": check["points"],
-                "max_score": 0 if is_bonus(check) else check["max"],
-                "status": "passed" if check["state"] == State.PASSED else "failed",
-                "output": text,
-                "output_format": "md",
-                "visibility": "visible",
-            }
-        )
     return {
-        "score": (student["score"] or 0) + student["bonus"],
-        "output": "\n".join(speech.marks(student)),
+        "score": student["score_min"] + student["bonus_min"],
+        "output": "\n".join([*speech.marks(student), *speech.notices(student["notices"])]),
         "output_format": "text",
         "visibility": "visible",
-        "tests": tests,
+        "tests": [_test(check, speech) for check in student["checks"]],
     }
+
+
+def _test(check: Record, speech: Speech) -> Record:
+    test = {
+        "name": check["sentence"],
+        "number": check["id"],
+        "score": check["points"],
+        "max_score": 0 if is_bonus(check) else check["max"],
+        "output": "\n".join(story(check, speech)) or check["actual"],
+        "output_format": "md",
+        "visibility": "visible",
+    }
+    if check["state"] != State.COULD_NOT_RUN:  # sans « status », ni réussi ni échoué
+        test["status"] = "passed" if check["state"] == State.PASSED else "failed"
+    return test

@@ -11,9 +11,10 @@ def markdown(student: Record, speech: Speech) -> str:
     """Sa note, le tableau, puis chaque échec raconté."""
     say = speech.say
     lines = [f"# {speech.titled('title', plain(student['name']))}", ""]
+    lines += [f"{plain(line)}\n" for line in speech.notices(student["notices"])]
     lines += [f"**{line}**\n" for line in speech.marks(student)]
     if is_empty(student):
-        return "\n".join([*lines, say("empty"), ""])
+        return "\n".join(lines)
     lines += [f"| {say('check')} | {say('result')} | {say('points')} |", "|---|---|---|"]
     for check in student["checks"]:
         result = f"{SIGNS[check['state']]} {say(check['state'])}"

@@ -1,8 +1,10 @@
-"""Les verdicts en clair, dans une langue, et la note qu'ils font."""
+"""Les verdicts en clair, dans une langue, comme dans resultats.json."""
 
 from typing import Any
 
-from grader.table import BONUS, OUT_OF, Check, Table
+from grader.finding.intake import HandedIn, quoted
+from grader.reporting.mark import mark_of
+from grader.table import Check, Table
 from grader.verdict import State, Verdict
 
 Record = dict[str, Any]  # une vérification, un étudiant : comme dans resultats.json
@@ -22,6 +24,7 @@ def record(check: Check, verdict: Verdict, table: Table, language: str) -> Recor
     return {
         "id": check.id,
         "state": verdict.state.value,
+        "came": verdict.came.value,
         "points": check.points if verdict.good else 0,
         "max": check.points,
         "sentence": check.texts[language]["sentence"],
@@ -44,32 +47,23 @@ def readable(params: dict[str, Any], language: str) -> dict[str, Any]:
     }
 
 
-def mark(checks: list[Record]) -> Record:
-    """La note d'un étudiant : sur ce qui a pu être essayé, ramenée à 20 ; le bonus à côté.
-
-    Rend {"score", "max", "raw", "tried", "missing", "bonus"} ; `score` est None si rien n'a pu
-    être essayé.
-    """
-    main = [check for check in checks if not check["id"].startswith(BONUS)]
-    raw = sum(check["points"] for check in main)
-    total = sum(check["max"] for check in main)
-    missing = sum(check["max"] for check in main if check["state"] == State.COULD_NOT_RUN)
-    tried = total - missing
-    bonus = sum(check["points"] for check in checks if check["id"].startswith(BONUS))
-    score = round(raw * OUT_OF / tried, 2) if tried else None
-    return {
-        "score": score,
-        "max": OUT_OF,
-        "raw": raw,
-        "tried": tried,
-        "missing": missing,
-        "bonus": min(bonus, 2.0),
-    }
-
-
 def student_of(
-    name: str, folder: str, found: dict[str, Record], drives: dict[str, str], table: Table
+    who: HandedIn, found: dict[str, Record], drives: dict[str, str], table: Table
 ) -> Record:
-    """Un étudiant comme dans resultats.json : sa note et ses vérifications, dans l'ordre."""
+    """Un étudiant comme dans resultats.json : sa note et ses vérifications, dans l'ordre.
+
+    Interrompu, il lui en manque : elles n'ont pas été essayées.
+    """
     checks = [found[check] for check in table.checks if check in found]
-    return {"name": name, "folder": folder, **mark(checks), "how_driven": drives, "checks": checks}
+    mark = mark_of({check["id"]: check["state"] for check in checks}, table)
+    return {
+        "name": who.shown,
+        "identifier": who.number,
+        "folder": quoted(str(who.source)),
+        "file": who.file,
+        **mark.fields(),
+        "complete": len(checks) == len(table.checks),
+        "notices": who.notices,
+        "how_driven": drives,
+        "checks": checks,
+    }

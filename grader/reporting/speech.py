@@ -2,8 +2,9 @@
 
 import re
 
+from grader.finding.intake import Notice
 from grader.reporting.record import Record
-from grader.table import BONUS, Table
+from grader.table import BONUS, OUT_OF, Table
 from grader.verdict import State
 
 SIGNS = {State.PASSED: "✓", State.FAILED: "✗", State.NOT_REACHED: "·", State.COULD_NOT_RUN: "?"}
@@ -31,17 +32,35 @@ class Speech:
     def points(self, check: Record, over: str = "/") -> str:
         return f"{self.number(check['points'])}{over}{self.number(check['max'])}"
 
+    def between(self, low: float, high: float) -> str:
+        """« 12 », ou « 12–15 » tant que ce n'est pas définitif."""
+        return self.number(low) if low == high else f"{self.number(low)}–{self.number(high)}"
+
+    def score(self, student: Record) -> str:
+        return self.between(student["score_min"], student["score_max"])
+
+    def bonus(self, student: Record) -> str:
+        """« + 1,5 », ou rien s'il n'y en a pas à espérer."""
+        if not student["bonus_max"]:
+            return ""
+        return f"+ {self.between(student['bonus_min'], student['bonus_max'])}"
+
+    def notices(self, told: list[Notice]) -> list[str]:
+        """Ce qui se dit avant la note."""
+        return [self.table.say("notices", key, self.language, **params) for key, params in told]
+
     def marks(self, student: Record) -> list[str]:
-        """La note, le bonus, et en capitales ce qui n'a pas pu être essayé."""
-        if student["score"] is None:
-            return [self.say("nothing_tried")]
-        line = self.say("mark", score=self.number(student["score"]))
-        if student["bonus"]:
-            line += f"   ({self.say('bonus', bonus=self.number(student['bonus']))})"
-        if not student["missing"]:
-            return [line]
-        figures = {key: self.number(student[key]) for key in ("raw", "tried", "missing")}
-        return [line, self.say("rescaled", **figures)]
+        """La note et le bonus ; en capitales, qu'il reste à essayer."""
+        key = "mark" if student["final"] else "provisional"
+        line = self.say(key, score=self.score(student), out_of=OUT_OF)
+        if student["bonus_max"]:
+            line += f"   ({self.say('bonus')} {self.bonus(student)})"
+        lines = [line]
+        if count := len(student["untried"]):
+            lines.append(self.say("untried", count=count))
+        if not student["complete"]:
+            lines.append(self.say("interrupted"))
+        return lines
 
 
 def flat(text: str) -> str:
@@ -51,6 +70,7 @@ def flat(text: str) -> str:
 
 
 def is_empty(student: Record) -> bool:
+    """Vrai si rien de ce qui a été rendu n'a pu être lancé : le détail n'apprendrait rien."""
     return all(check["state"] == State.NOT_REACHED for check in student["checks"])
 
 

@@ -68,6 +68,7 @@ def test_nothing_of_a_hand_in_is_obeyed(grade, tmp_path: Path) -> None:
     for name, text in SETTINGS.items():
         (rendu / name).write_text(text)
         (rendu.parent / name).write_text(text)
+    (rendu / "ws_i_1_server.py").touch()
     (rendu.parent / "conftest.py").write_text((rendu / "conftest.py").read_text())
     done = grade(f"--rendu={rendu}", f"--rendus={rendu.parent}", TRACE=str(trace))
     assert done.returncode == 0, done.stdout + done.stderr

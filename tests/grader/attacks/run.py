@@ -112,7 +112,7 @@ def show(report: Path) -> None:
     if not (report / "resultats.json").exists():
         return print("  AUCUN RAPPORT")
     for student in json.loads((report / "resultats.json").read_text("utf-8"))["students"]:
-        print(f"  {student['name']!r} : {student['score']} / 20")
+        print(f"  {student['name']!r} : {student['score_min']} à {student['score_max']} / 20")
         for check in student["checks"]:
             if check["state"] != "not_reached":
                 print(f"    {check['id']} {check['state']} {check['actual'][:110]!r}")
