@@ -283,8 +283,9 @@ def test_addresses_that_lead_nowhere(vm: Machine, laptop: Machine):
     shows(server, newer if newer in server.output else older)  # selon la version de Python
 
 
-def test_pages_from_disk(vm: Machine, laptop: Machine, tmp_path: Path, monkeypatch):
-    """Les pages du disque de l'ordinateur parlent au serveur de la VM, ou disent pourquoi non."""
+@pytest.fixture
+def profile(laptop: Machine, tmp_path: Path, monkeypatch) -> Iterator[browser.Profile]:
+    """Chromium sur l'ordinateur."""
     if reason := browser.missing_browser():
         pytest.skip(reason)
     wrapper = tmp_path / browser.PROGRAMS[0]
@@ -292,29 +293,57 @@ def test_pages_from_disk(vm: Machine, laptop: Machine, tmp_path: Path, monkeypat
     wrapper.write_text(f'#!/bin/sh\nexec {" ".join(laptop.inside)} {program} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    closed = vm.serve("ws_i_3_server.py")
     with browser.chromium() as chromium:
         profile = browser.Profile(chromium)
-        page = profile.open("ws_i_3_client.html", address=vm.address, port=8888)
-
-        def enter() -> None:
-            page.get_by_label("Pseudo").fill("zoé")
-            page.get_by_role("button", name="Rejoindre").click()
-
-        enter()
-        browser.expect(page.get_by_role("alert").first).to_contain_text(
-            "ne répond pas : vérifie que le serveur y est lancé."
-        )
-        closed.stop()
-        vm.serve("ws_i_3_server.py", "-a", "0.0.0.0")
-        enter()
-        browser.expect(page.get_by_role("status")).to_contain_text(f"zoé, sur ws://{vm.address}")
-        vm.serve("ws_i_1_server.py", "-a", "0.0.0.0", "-p", "8889")
-        echo = profile.open("ws_i_2_client.html")
-        echo.get_by_label("Adresse").fill(f"ws://{vm.address}:8889")
-        echo.get_by_role("button", name="Se connecter").click()
-        browser.expect(echo.get_by_role("status")).to_contain_text("Connecté")
-        echo.get_by_label("Ton message").fill("bonjour")
-        echo.get_by_role("button", name="Envoyer").click()
-        browser.expect(echo.get_by_role("log")).to_contain_text('Received "bonjour"')
+        yield profile
         profile.check()
+
+
+def enter(page: browser.Page) -> None:
+    page.get_by_label("Pseudo").fill("zoé")
+    page.get_by_role("button", name="Rejoindre").click()
+
+
+def test_pages_from_disk(vm: Machine, profile: browser.Profile):
+    """Les pages du disque de l'ordinateur parlent au serveur de la VM, ou disent pourquoi non."""
+    closed = vm.serve("ws_i_3_server.py")
+    page = profile.open("ws_i_3_client.html", address=vm.address, port=8888)
+    enter(page)
+    browser.expect(page.get_by_role("alert").first).to_contain_text(
+        "ne répond pas : vérifie que le serveur y est lancé."
+    )
+    closed.stop()
+    vm.serve("ws_i_3_server.py", "-a", "0.0.0.0")
+    enter(page)
+    browser.expect(page.get_by_role("status")).to_contain_text(f"zoé, sur ws://{vm.address}")
+    vm.serve("ws_i_1_server.py", "-a", "0.0.0.0", "-p", "8889")
+    echo = profile.open("ws_i_2_client.html")
+    echo.get_by_label("Adresse").fill(f"ws://{vm.address}:8889")
+    echo.get_by_role("button", name="Se connecter").click()
+    browser.expect(echo.get_by_role("status")).to_contain_text("Connecté")
+    echo.get_by_label("Ton message").fill("bonjour")
+    echo.get_by_role("button", name="Envoyer").click()
+    browser.expect(echo.get_by_role("log")).to_contain_text('Received "bonjour"')
+
+
+@pytest.mark.endurance
+def test_cable_cut_without_a_word(
+    vm: Machine, laptop: Machine, profile: browser.Profile, tmp_path: Path
+):
+    """Les trames de l'ordinateur partent vers un voisin qui n'existe pas, et rien ne le dit : la
+    page le voit dans la minute, marque ce qui n'est peut-être pas passé, et revient."""
+    start_redis(vm, tmp_path)
+    vm.serve("-m", "chatroom", "-a", "0.0.0.0", MONGO_URL="mongodb://127.0.0.1:1")
+    page = profile.open("ws_i_3_client.html", address=vm.address, port=8888)
+    enter(page)
+    status, log = page.get_by_role("status"), page.get_by_role("log")
+    browser.expect(status).to_contain_text("zoé, sur")
+    page.wait_for_function("answers")  # au serveur qui répond aux trames vides, elle redemandera
+    neighbour = f"{vm.address} lladdr 02:00:00:00:00:99 dev eth0"
+    must("ip", "-n", laptop.name, "neigh", "replace", *neighbour.split())
+    page.get_by_label("Ton message").fill("perdu ?")
+    page.get_by_label("Ton message").press("Enter")
+    browser.expect(log.get_by_text("(peut-être pas reçu)")).to_be_visible(timeout=60_000)
+    must("ip", "-n", laptop.name, "neigh", "delete", *neighbour.split())
+    browser.expect(status).to_contain_text("zoé, sur", timeout=30_000)
+    browser.expect(log).to_contain_text("Welcome back zoé !")
