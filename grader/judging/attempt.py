@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from grader.clock import PATIENCE
 from grader.judging.conversation import Talk, Told, converse
@@ -24,7 +25,7 @@ from grader.running.program import Program
 from grader.running.screen import tail
 
 # Les erreurs qui, dans le code du serveur, sont des fautes quel que soit le dialecte.
-BUGS = ("NameError", "UnboundLocalError", "AttributeError", "IndentationError",
+BUGS = ("NameError", "UnboundLocalError", "AttributeError", "has no attribute", "IndentationError",
         "redis.exceptions.DataError", "redis.exceptions.ResponseError")  # fmt: skip
 GUESSING = 25  # secondes passées à deviner un dialecte
 
@@ -50,11 +51,15 @@ class Attempt:
         return 4 * self.talk.delivered + 2 * entered + self.talk.opened
 
     @property
+    def fault(self) -> bool:
+        """Le serveur s'est trompé tout seul."""
+        return self.talk.opened and any(bug in self.server.output for bug in BUGS)
+
+    @property
     def conclusive(self) -> bool:
         """Le mot est passé, ou le serveur a compris l'arrivée, ou s'est trompé tout seul."""
-        fault = any(bug in self.server.output for bug in BUGS)
         deaf = not self.server.url or self.talk.error.startswith("TimeoutError")
-        return self.worth >= 2 or deaf or (fault and self.talk.opened)
+        return self.worth >= 2 or deaf or self.fault
 
     @property
     def how(self) -> str:
@@ -62,6 +67,14 @@ class Attempt:
         if not self.certain:
             return Source.NONE.value
         return self.dialect.how if self.dialect else Source.END_TO_END.value
+
+
+class Reached(IntEnum):
+    """Jusqu'où va un dialecte que l'on essaie."""
+
+    NOTHING = 0
+    REDIS = 1  # le pseudo y est écrit
+    EARS = 2  # l'autre a entendu
 
 
 @dataclass(frozen=True)
@@ -114,29 +127,38 @@ class Way:
                 yield await self.attempt(dialect)
 
     async def guess(self, seconds: float) -> list[Dialect]:
-        """Essaie, trois à la fois, les dialectes devinés ou connus ; rend ceux qui marchent."""
+        """Essaie, trois à la fois, les dialectes devinés ou connus ; rend ceux qui marchent, à
+        défaut le premier dont le serveur a écrit le pseudo dans Redis.
+        """
         guesses = unique(from_code(self.student.hand_in, f"{self.step}.server") + known())
+        understood: list[Dialect] = []
         begin = time.monotonic()
         while guesses and time.monotonic() - begin < seconds * PATIENCE:
             batch, guesses = guesses[:3], guesses[3:]
-            good = await asyncio.gather(*map(self._probe, batch))
-            if any(good):
-                return [dialect for dialect, works in zip(batch, good, strict=True) if works]
-        return []
+            probes = await asyncio.gather(*map(self._probe, batch))
+            found = list(zip(batch, probes, strict=True))
+            if good := [dialect for dialect, reached in found if reached == Reached.EARS]:
+                return good
+            understood += [dialect for dialect, reached in found if reached]
+        return understood[:1]
 
-    async def _probe(self, dialect: Dialect) -> bool:
-        """B puis A entrent, A parle : B a-t-il quelque chose de ce mot ?"""
+    async def _probe(self, dialect: Dialect) -> Reached:
+        """B puis A entrent, A parle : jusqu'où cela va-t-il ?"""
         async with self.open() as stage:
             if not stage.server.url:
-                return False
-            text = word(4)
+                return Reached.NOTHING
+            name, text, heard = word(), word(4), None
             try:
                 async with Room(guests(stage.server, dialect)) as room:
-                    b, a = await room.enter(word()), await room.enter(word())
+                    b, a = await room.enter(word()), await room.enter(name)
                     await a.say(text)
-                    return await b.wait(text, 1.5) is not None
+                    heard = await b.wait(text, 1.5)
             except REFUSED:
-                return False
+                pass
+            if heard is not None:
+                return Reached.EARS
+            kept = stage.redis and name in repr(stage.redis.commands).casefold()
+            return Reached.REDIS if kept else Reached.NOTHING
 
 
 async def drive(way: Way) -> Attempt:
@@ -145,15 +167,20 @@ async def drive(way: Way) -> Attempt:
     async with aclosing(way.attempts()) as attempts:
         async for tried in attempts:
             if tried.conclusive:
-                if tried.talk.delivered:
-                    way.student.retain(way.step, tried)
+                guessed = tried.dialect and tried.dialect.source in (Source.KNOWN, Source.CODE)
+                if guessed and not (tried.talk.delivered or tried.fault):
+                    tried = replace(tried, certain=False)
+                way.student.retain(way.step, tried)
                 return tried
             if best is None or tried.worth >= best.worth:
                 best = tried
     best = best or await way.attempt(known()[0])
-    # Quand le client du rendu, dans son dialecte puis en vrai, n'y arrive pas, c'est sûr.
+    # Quand le client de cette étape ou de I.3, dans son dialecte puis en vrai, n'y arrive pas,
+    # c'est sûr.
+    theirs = bool(way.role and way.role.startswith((way.step, "i3")))
     learned = any(dialect.source == Source.CLIENT for dialect in way.sure())
-    best = replace(best, certain=learned or bool(way.lesson and way.lesson.spoke))
+    spoke = bool(way.lesson and way.lesson.spoke)
+    best = replace(best, certain=theirs and (learned or spoke))
     way.student.retain(way.step, best)
     return best
 

@@ -27,8 +27,7 @@ QUITTING = ("quit", "exit", "bye", "leave", "logout", "disconnect", "stop", "fin
 
 async def server(student: Student) -> Verdicts:
     """Le serveur de I.3."""
-    role = student.chat_client("i3")
-    lesson = await student.lesson_or_none(role)
+    role, lesson = await student.speaker("i3", "ii2")
     stages = opening(student, "i3.server")
     # Chaque essai a son serveur : certains ne se remettent pas d'un client qui part aussitôt.
     async with stages() as stage:

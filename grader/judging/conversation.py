@@ -60,25 +60,30 @@ class Talk:
 async def converse(
     newcomer: Newcomer, names: list[str], texts: list[str], picture: Picture
 ) -> Talk:
-    """B, C puis A arrivent ; A parle ; A s'en va. Rend ce qui s'en est vu."""
+    """B, A puis C arrivent ; A parle ; A s'en va. Rend ce qui s'en est vu.
+
+    A n'est pas le dernier venu : un serveur qui ne retient que celui-là ne sait plus qui parle.
+    """
     talk = Talk(names, texts)
     b_name, c_name, a_name = names
     async with Room(newcomer) as room:
         try:
             b = await room.enter(b_name)
             talk.opened = True
-            c = await room.enter(c_name)
             await b.settle()
             await picture.before_arrival()
             mark = b.mark
             a = await room.enter(a_name)
+            await until(lambda: announced(b.after(mark), a_name, a.hello) or b.closed, LATE)
+            before, arrival = b.after(0)[:mark], b.after(mark)
+            talk.heard_join = [text_of(frame) for frame in arrival]
+            await picture.arrival(a_name)
+            c = await room.enter(c_name)
+            await b.settle()
+            await picture.together(names)
         except REFUSED as error:
             talk.error = f"{type(error).__name__}: {error}"
             return talk
-        await until(lambda: announced(b.after(mark), a_name, a.hello) or b.closed, LATE)
-        arrival = b.after(mark)
-        talk.heard_join = [text_of(frame) for frame in arrival]
-        await picture.arrival(names)
 
         spoken = b.mark
         await a.say(talk.text)
@@ -86,7 +91,9 @@ async def converse(
         if talk.sample is not None:
             relayed = taken_for_messages(a.hello, a_name, talk.sample, talk.text)
             arrival = [frame for frame in arrival if shape(text_of(frame)) not in relayed]
-        talk.join = announced(arrival, a_name, a.hello, (*ARRIVAL_WORDS, *SALUTES))
+        talk.join = announced(arrival, a_name, a.hello, (*ARRIVAL_WORDS, *SALUTES), (b_name,))
+        if not talk.join and counted(before, arrival, 1):
+            talk.join = Told.UNNAMED
         talk.all_delivered = bool(await c.wait(talk.text, LATE if talk.delivered else 0.2))
         unsigned = talk.sample is not None and not mentions(talk.sample, a_name)
         await b.settle(0.3 if unsigned else 0.15)
@@ -97,9 +104,11 @@ async def converse(
         gone = b.mark
         await room.leave(a)
         await until(lambda: announced(b.after(gone), a_name) or b.closed, LATE)
-        talk.leave = announced(b.after(gone), a_name, (), DEPARTURE_WORDS)
+        talk.leave = announced(b.after(gone), a_name, (), DEPARTURE_WORDS, (b_name, c_name))
         if not talk.leave and unlisted(b.after(0)[:gone], b.after(gone), a_name, c_name):
             talk.leave = Told.BY_LIST
+        if not talk.leave and counted(b.after(0)[:gone], b.after(gone), -1):
+            talk.leave = Told.UNNAMED
         talk.heard_leave = [text_of(frame) for frame in b.after(gone)]
         talk.messages = sum(member.mark for member in room.present)
         await picture.departure()
@@ -126,9 +135,14 @@ async def survive(newcomer: Newcomer, names: list[str], texts: list[str]) -> str
 
 
 def announced(
-    frames: Sequence[Frame], name: str, raw: Sequence[Frame] = (), words: Sequence[str] = ()
+    frames: Sequence[Frame],
+    name: str,
+    raw: Sequence[Frame] = (),
+    words: Sequence[str] = (),
+    others: Sequence[str] = (),
 ) -> Told:
-    """Dit comment l'un de ces messages annonce `name`.
+    """Dit comment l'un de ces messages annonce `name`, ou l'annonce sans le nommer, par l'un de ces
+    mots ; nommer l'un des autres à sa place n'est pas l'annoncer.
 
     Le salut brut de l'arrivant, relayé tel quel, n'est pas une annonce, sauf si c'est une phrase
     qui l'annonce : « ana a rejoint la chatroom ».
@@ -137,7 +151,8 @@ def announced(
     kept = [text_of(frame) for frame in frames if text_of(frame).strip() not in salutes]
     if any(mentions(text, name) for text in kept):
         return Told.NAMED
-    told = any(word in text.casefold() for text in kept for word in words)
+    about = [text for text in kept if not any(mentions(text, other) for other in others)]
+    told = any(word in text.casefold() for text in about for word in words)
     return Told.UNNAMED if told else Told.NOT
 
 
@@ -158,6 +173,17 @@ def is_sentence(text: str, name: str) -> bool:
     """Vrai si ce texte dit en toutes lettres que `name` arrive."""
     said = any(word in text.casefold() for word in ARRIVAL_WORDS)
     return said and len(text.split()) > 2 and mentions(text, name)
+
+
+def counted(before: Sequence[Frame], after: Sequence[Frame], step: int) -> bool:
+    """Vrai si un compte des présents est revenu, avec un de plus ou de moins : « 3 en ligne »."""
+    counts = [re.findall(r"\d+", text_of(frame)) for frame in before]
+    known = {shape(text_of(frame)): count for frame, count in zip(before, counts, strict=True)}
+    for text in map(text_of, after):
+        old, new = known.get(shape(text), []), re.findall(r"\d+", text)
+        if len(old) == len(new) == 1 and int(new[0]) - int(old[0]) == step:
+            return True
+    return False
 
 
 def unlisted(before: Sequence[Frame], after: Sequence[Frame], name: str, other: str) -> bool:

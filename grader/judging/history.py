@@ -2,14 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from grader.clock import until
-from grader.judging.attempt import Way
-from grader.judging.room import LATE, Member, Room, guests
-from grader.judging.stage import Opening, opening
+from grader.judging.attempt import GUESSING, Way
+from grader.judging.room import LATE, Member, Room
+from grader.judging.stage import opening
 from grader.judging.student import Student
-from grader.learning.dialect import Dialect, word, words
+from grader.learning.dialect import Dialect, Source, word, words
 from grader.learning.known import known
 from grader.learning.wire import REFUSED, mentions, text_of
 from grader.running.bases import MongoWatch
@@ -22,36 +23,49 @@ WANTED = re.compile(r"\W*(hist|log|last|old|prec)\w*\W*", re.I)
 
 async def server(student: Student) -> Verdicts:
     """Le serveur de II.3, dans le premier dialecte où il enregistre ou raconte quelque chose."""
-    role = student.chat_client("ii3", "ii2", "i3")
+    role, lesson = await student.speaker("ii3", "ii2", "i3")
     stages = opening(student, "ii3.server", redis=True, mongo=True)
-    sure = Way(student, "ii3", stages, role, await student.lesson_or_none(role)).sure()
+    way = Way(student, "ii3", stages, role, lesson)
     first: Verdicts = {}
-    for dialect in (sure or known())[:4]:
-        verdicts, understood = await _tell(student, stages, dialect)
-        first = first or verdicts
-        if understood:
-            student.drives["ii3"] = dialect.how
-            return verdicts
-        if INSERT not in verdicts:
-            break
-    if not sure:
-        for check in {INSERT, HISTORY} & first.keys():
-            first[check] = could_not_run(Came.UNKNOWN_DIALECT)
-    return first
+    async with aclosing(_dialects(way)) as dialects:
+        async for dialect in dialects:
+            verdicts, understood = await _tell(way, dialect)
+            first = first or verdicts
+            if understood:
+                student.drives["ii3"] = dialect.how if dialect else Source.END_TO_END.value
+                return verdicts
+            if INSERT not in verdicts:
+                return first
+    if role and role.startswith("ii3"):
+        return first
+    unknown = {check: could_not_run(Came.UNKNOWN_DIALECT) for check in (MONGO, INSERT, HISTORY)}
+    return unknown | ({MONGO: first[MONGO]} if first[MONGO].good else {})
 
 
-async def _tell(student: Student, stages: Opening, dialect: Dialect) -> tuple[Verdicts, bool]:
+async def _dialects(way: Way) -> AsyncGenerator[Dialect | None]:
+    """Du plus sûr au plus hasardeux ; None : par de vrais clients."""
+    sure = way.sure()
+    for dialect in sure:
+        yield dialect
+    if way.lesson and way.lesson.spoke:
+        yield None
+    for dialect in await way.guess(GUESSING) or known()[: not sure]:
+        yield dialect
+
+
+async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
     """Un auteur et un lecteur se parlent, puis un nouveau venu entre.
 
     Rend les verdicts, et si le serveur a compris ce dialecte.
     """
-    async with stages() as stage:
+    student = way.student
+    async with way.open() as stage:
         assert stage.mongo
         if not stage.server.url:
             return {MONGO: failed(Came.NO_LISTEN, output=tail(stage.server.output))}, False
         said, heard = words(3, 4), []
         try:
-            async with Room(guests(stage.server, dialect)) as room:
+            async with Room(way.newcomer(stage, dialect)) as room:
                 author, reader = await room.enter(word()), await room.enter(word())
                 for text in said:
                     await author.say(text)

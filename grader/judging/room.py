@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Self
 
 from grader.clock import until
@@ -23,22 +24,29 @@ class Guest(Link):
         super().__init__()
         self.name, self.dialect = name, dialect
         self._ids: dict[str, str] = {}
-        self.hello: list[Frame] = dialect.arrival(name, self._ids)
+        self.hello: list[Frame] = []  # ce qu'il a dit pour entrer
 
     async def join(self, url: str) -> "Guest":
         """Arrive ; lève une des erreurs REFUSED si la connexion est refusée."""
         place = self.dialect.address(self.name, self._ids)
         labels = self.dialect.labels(self.name, self._ids)
         await self.open(url + place, labels, self.dialect.protocols)
-        for number, frame in enumerate(self.hello):
-            if number:  # le client a pu attendre une réponse avant d'envoyer la suite
-                await until(lambda: self.frames or self.closed, 0.3)
-            await self.send(frame)
+        seen = 0
+        for number in range(len(self.dialect.arrival(self.name, self._ids))):
+            # Le client a pu attendre une réponse avant d'envoyer la suite, et devoir la rendre.
+            if number or self.dialect.returned:
+                await until(partial(self._answered, seen), 0.3)
+            seen = self.mark if self.dialect.returned else 0
+            self.hello.append(self.dialect.arrival(self.name, self._ids, self.frames)[number])
+            await self.send(self.hello[-1])
         await self.settle(0.2)
         return self
 
+    def _answered(self, mark: int) -> bool:
+        return self.mark > mark or self.closed
+
     async def say(self, text: str) -> None:
-        await self.send(self.dialect.saying(self.name, text, self._ids))
+        await self.send(self.dialect.saying(self.name, text, self._ids, self.frames))
 
 
 class Person(Listener):

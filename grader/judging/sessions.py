@@ -25,8 +25,7 @@ from grader.verdict import (
 
 async def server(student: Student) -> Verdicts:
     """Le serveur de II.2."""
-    role = student.chat_client("ii2", "i3")
-    lesson = await student.lesson_or_none(role)
+    role, lesson = await student.speaker("ii2", "i3")
     stages = opening(student, "ii2.server", redis=True)
     if role and lesson and lesson.connected and not lesson.dialect:
         async with stages() as stage:
@@ -55,7 +54,7 @@ async def _leaves_in_silence(way: Way, dialect: Dialect) -> list[Place]:
                 await room.enter(names[0])
                 await picture.before_arrival()
                 last = await room.enter(names[-1])
-                await picture.arrival(names)
+                await picture.arrival(names[-1])
                 await room.leave(last)
                 await picture.departure()
         except REFUSED:
@@ -77,10 +76,13 @@ def _judge(found: Attempt, changed: list[Place]) -> Verdicts:
     if picture.commands:
         verdicts["ii2.server.async"] = judge_async(server.events)
     if talk.opened and not talk.error:
-        verdicts["ii2.server.add"] = expect(picture.footprint, Came.NOTHING_ADDED, output=output)
+        added = picture.footprint or picture.written
+        verdicts["ii2.server.add"] = expect(added, Came.NOTHING_ADDED, output=output)
         if picture.footprint:
             keys = ", ".join(map(shown, picture.footprint[:4]))
             verdicts["ii2.server.remove"] = expect(changed, Came.STILL_THERE, keys=keys)
+        elif added:  # un accident a fait partir l'arrivant, et son départ a tout effacé
+            verdicts["ii2.server.remove"] = passed()
         verdicts["ii2.server.noglobal"] = judge_memory(picture.registries)
     verdicts["ii2.server.chat"] = judge_delivery(found)
     return verdicts

@@ -29,12 +29,28 @@ class Student:
     def has(self, role: str) -> bool:
         return role in self.hand_in.scripts
 
-    def chat_client(self, *steps: str) -> str | None:
-        """Le rôle du client de chat de la première de ces étapes qui en a un, le plus facile à
-        piloter d'abord.
+    def clients(self, *steps: str) -> list[str]:
+        """Les rôles des clients de chat de ces étapes, dans l'ordre où les essayer."""
+        roles = [f"{step}.client{kind}" for step in steps for kind in ("", ".html", ".js")]
+        return [role for role in roles if self.has(role) and not self._is_loaded(role)]
+
+    def _is_loaded(self, role: str) -> bool:
+        """Vrai pour un script que charge la page de la même étape : c'est le même client."""
+        page = role.removesuffix(".js") + ".html"
+        return role.endswith(".js") and self.has(page) and self.desk.is_for_pages(role)
+
+    async def speaker(self, *steps: str) -> tuple[str | None, Lesson | None]:
+        """Le client de chat de ces étapes qui se laisse piloter, à défaut celui qui en est le plus
+        près, et sa leçon.
         """
-        roles = (f"{step}.client{kind}" for step in steps for kind in ("", ".html", ".js"))
-        return next(filter(self.has, roles), None)
+        best: tuple[str | None, Lesson | None] = next(iter(self.clients(*steps)), None), None
+        for role in self.clients(*steps):
+            lesson = await self.lesson_or_none(role)
+            if lesson and (best[1] is None or lesson.worth > best[1].worth):
+                best = role, lesson
+            if lesson and lesson.dialect:
+                break
+        return best
 
     async def lesson(self, role: str) -> Lesson:
         """Ce que le client de ce rôle apprend, une fois pour toutes."""

@@ -12,11 +12,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from grader.learning.wire import Frame, unwrap
+from grader.learning.wire import Frame, text_of, unwrap
 
 PSEUDO, MESSAGE = "pseudoquelconque", "messagequelconque"  # les mots des modèles écrits ici
 FILLER = "bleu"  # la réponse à une question du serveur que la leçon n'a pas vue
 UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
+VALUE = re.compile(r"(?=[\w-]*\d)[\w-]{3,}")
+# Où un client écrit son nom : dans un objet JSON, après « Hello| », devant « : bonjour ».
+NAMED = re.compile(
+    r'"(?:pseudo|user(?:name)?|nom|name|nick(?:name)?|auteur|author|from|sender|login)"'
+    r'\s*:\s*"(\w[\w -]*)"',
+    re.I,
+)
+OPENING = re.compile(r"[A-Za-z]+\s*[|:;,/]\s*(\w[\w -]*)")
+SIGNED = re.compile(r"[\[(<]?(\w[\w-]*)[\])>]?\s*[|:>]")
 CONSONANTS, VOWELS = "bdfglmnprtvz", "aeiou"
 
 
@@ -70,6 +79,49 @@ def _like(old: str) -> str:
 
 
 @dataclass(frozen=True)
+class Returned:
+    """Une valeur que le serveur donne et que le client lui rend : le 7f3a de « ID|7f3a »."""
+
+    value: str
+    before: str  # ce qui la précède dans le message du serveur
+
+    def read(self, frames: Sequence[Frame]) -> str | None:
+        """Celle que l'un de ces messages donne."""
+        given = re.compile(re.escape(self.before) + f"({VALUE.pattern})")
+        found = (given.search(text_of(frame)) for frame in frames)
+        return next((match[1] for match in found if match), None)
+
+
+def replaced(frame: Frame, old: str, new: str) -> Frame:
+    return (
+        frame.replace(old.encode(), new.encode())
+        if isinstance(frame, bytes)
+        else (frame.replace(old, new))
+    )
+
+
+def returned(given: Sequence[Frame], said: Sequence[Frame]) -> tuple[Returned, ...]:
+    """Les valeurs tirées au sort par le serveur (il s'y trouve un chiffre) que le client rend."""
+    texts = [text_of(frame) for frame in said]
+    values: dict[str, Returned] = {}
+    for text in map(text_of, given):
+        for found in VALUE.finditer(text):
+            before = re.split(r"\d", text[: found.start()])[-1][-12:]
+            if any(found[0] in one for one in texts):
+                values.setdefault(found[0], Returned(found[0], before))
+    return tuple(values.values())
+
+
+def own_name(frames: Sequence[Frame], text: str) -> str:
+    """Le nom que porte d'avance un client qui n'en demande pas, ou "" : « Hello|Camille »."""
+    for said in map(text_of, frames):
+        found = NAMED.search(said) or OPENING.fullmatch(said) or SIGNED.match(said)
+        if found and found[1] != text:
+            return found[1]
+    return ""
+
+
+@dataclass(frozen=True)
 class Dialect:
     """`pseudo` et `text` sont les mots à remplacer dans `hello` et `message`."""
 
@@ -82,13 +134,26 @@ class Dialect:
     protocols: Sequence[str] = ()
     source: Source = Source.KNOWN
     more: int = 0  # messages de plus qu'à la leçon, avant d'être vraiment entré
+    returned: tuple[Returned, ...] = ()
 
-    def arrival(self, pseudo: str, ids: dict[str, str]) -> list[Frame]:
-        frames = [respell(frame, {self.pseudo: pseudo}, ids) for frame in self.hello]
-        return frames + [self.saying(pseudo, FILLER, ids)] * self.more
+    def arrival(self, pseudo: str, ids: dict[str, str], given: Sequence[Frame] = ()) -> list[Frame]:
+        """`given` : ce que le serveur a déjà envoyé, où prendre les valeurs à lui rendre."""
+        frames = [self._said(frame, {self.pseudo: pseudo}, ids, given) for frame in self.hello]
+        return frames + [self.saying(pseudo, FILLER, ids, given)] * self.more
 
-    def saying(self, pseudo: str, text: str, ids: dict[str, str]) -> Frame:
-        return respell(self.message, {self.text: text, self.pseudo: pseudo}, ids)
+    def saying(
+        self, pseudo: str, text: str, ids: dict[str, str], given: Sequence[Frame] = ()
+    ) -> Frame:
+        return self._said(self.message, {self.text: text, self.pseudo: pseudo}, ids, given)
+
+    def _said(
+        self, frame: Frame, spelling: dict[str, str], ids: dict[str, str], given: Sequence[Frame]
+    ) -> Frame:
+        for one in self.returned:
+            if value := one.read(given):
+                frame = replaced(frame, one.value, value)
+                ids[value] = value  # un identifiant rendu reste celui du serveur
+        return respell(frame, spelling, ids)
 
     def address(self, pseudo: str, ids: dict[str, str]) -> str:
         return _respelled(self.path, {self.pseudo: pseudo}, ids)

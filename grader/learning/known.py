@@ -31,6 +31,7 @@ def known() -> list[Dialect]:
     return [*dialects, Dialect([], m, path=f"/{p}"), Dialect([], m, path=f"/?pseudo={p}")]
 
 
+SPLITS = ("split", "partition", "rsplit")
 NAME_KEYS = ("pseudo", "username", "user", "name", "nom", "nick", "nickname", "login", "from",
              "author", "sender", "auteur", "joueur")  # fmt: skip
 TEXT_KEYS = ("message", "msg", "text", "texte", "content", "contenu", "data", "body", "payload")
@@ -45,12 +46,35 @@ def from_code(hand_in: HandIn, role: str) -> list[Dialect]:
     code = hand_in.code(role)
     words = list(dict.fromkeys(code.constants()))
     found = _prefixed(words) + (_from_words(words) if "json" in code.text else [])
-    return [replace(dialect, source=Source.CODE) for dialect in found[:10] + _from_keys(code)]
+    found = [*_spoken(code)[:6], *found[:10], *_from_keys(code)]
+    return [replace(dialect, source=Source.CODE) for dialect in found]
+
+
+def compared(code: Code) -> list[str]:
+    """Les mots auxquels le code compare ce qu'il reçoit."""
+    sides = [side for node in code.nodes(ast.Compare) for side in node.comparators]
+    sides += [node.value for node in code.nodes(ast.MatchValue)]
+    words = [side.value for side in sides if isinstance(side, ast.Constant)]
+    return list(dict.fromkeys(word for word in words if isinstance(word, str) and word))
+
+
+def _spoken(code: Code) -> list[Dialect]:
+    """« NICK ana », puis « PRIVMSG bonjour » : des mots comparés, et ce qui sépare du reste."""
+    calls = [node for node in code.nodes(ast.Call) if getattr(node.func, "attr", "") in SPLITS]
+    cuts = [getattr(node.args[0], "value", None) if node.args else " " for node in calls]
+    words = [word for word in compared(code) if re.fullmatch(r"/?\w{1,12}", word)][:3]
+    return [
+        Dialect([hello + cut + PSEUDO], say + cut + MESSAGE)
+        for cut in dict.fromkeys(cut for cut in cuts if isinstance(cut, str) and len(cut) < 3)
+        for hello, say in permutations(words, 2)
+    ]
 
 
 def _prefixed(words: list[str]) -> list[Dialect]:
     """« Hello|ana », puis un message nu, ou précédé d'un autre mot."""
-    first = [w for w in words if re.fullmatch(r"/?\w{1,12}\s?[|:;,# ]+", w) or w.endswith("|")][:4]
+    first = [
+        w for w in words if re.fullmatch(r"/?\w{1,12}\s?[|:;,# ]+", w) or re.fullmatch(r".+\|", w)
+    ][:4]
     return [
         Dialect([hello + PSEUDO], say + MESSAGE)
         for hello in first
@@ -83,10 +107,7 @@ def _from_keys(code: Code) -> list[Dialect]:
     asked = [n for n in code.nodes(ast.Call) if getattr(n.func, "attr", "") == "get" and n.args]
     read += [getattr(node.args[0], "value", None) for node in asked]
     keys = [key for key in dict.fromkeys(read) if isinstance(key, str)]
-    sides = [side for node in code.nodes(ast.Compare) for side in node.comparators]
-    sides += [node.value for node in code.nodes(ast.MatchValue)]
-    words = [getattr(side, "value", None) for side in sides if isinstance(side, ast.Constant)]
-    actions = list(dict.fromkeys(word for word in words if isinstance(word, str) and word))[:3]
+    actions = compared(code)[:3]
     kinds = [key for key in keys if key.lower() in KIND_KEYS][:1]
     if not kinds or not 2 <= len(keys) <= 8:
         return []

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from grader.learning.dialect import Dialect, Source, respell, shape
+from grader.learning.dialect import Dialect, Source, own_name, respell, returned, shape
 from grader.learning.speaker import Speaker
 from grader.learning.wire import Frame, Mock, Visit, mentions
+from grader.running.questions import NAME
 from grader.running.screen import Door, Screen
 
 TURNS = 9  # réponses ou messages tapés avant de conclure
@@ -31,8 +32,13 @@ class Lesson:
 
     @property
     def named(self) -> bool:
-        """Le pseudo tapé est parti."""
-        return self.mock.heard(self.speaker.pseudo)
+        """Le pseudo tapé est parti, et non comme un message de plus."""
+        return self.mock.heard(self.speaker.pseudo) and not self.own_name
+
+    @property
+    def own_name(self) -> bool:
+        """Il n'en demande pas : il porte un nom écrit d'avance."""
+        return bool(self.dialect and self.dialect.pseudo != self.speaker.pseudo)
 
     @property
     def spoke(self) -> bool:
@@ -81,7 +87,8 @@ async def learn(open_client: Opener, real: str = "") -> Lesson:
             lesson = await _take(open_client, mock, without)
         if best is None or lesson.worth > best.worth:
             best = lesson
-        if lesson.dialect and lesson.named and (lesson.asked or not lesson.leftovers):
+        known = lesson.dialect and (lesson.named or lesson.own_name)
+        if known and (lesson.asked or not lesson.leftovers):
             return lesson
         if not lesson.asked and not without:
             without = lesson.leftovers
@@ -94,12 +101,12 @@ async def _take(open_client: Opener, mock: Mock, without: tuple[str, ...]) -> Le
     screen = await open_client(Door(mock.port, speaker.pseudo, without, mock.heard))
     await screen.quiet()
     asked = bool(screen.output.strip())
-    await speaker.converse(screen, mock, TURNS, lambda: _dialect(mock, speaker))
+    await speaker.converse(screen, mock, TURNS, lambda: _dialect(mock, speaker, screen))
     await screen.end()
-    return Lesson(mock, speaker, screen, without, asked, _dialect(mock, speaker))
+    return Lesson(mock, speaker, screen, without, asked, _dialect(mock, speaker, screen))
 
 
-def _dialect(mock: Mock, speaker: Speaker) -> Dialect | None:
+def _dialect(mock: Mock, speaker: Speaker, screen: Screen) -> Dialect | None:
     """Le dialecte, une fois que deux messages de suite ont la même forme."""
     if len(speaker.spoken) < 2:
         return None
@@ -112,13 +119,20 @@ def _dialect(mock: Mock, speaker: Speaker) -> Dialect | None:
     template = visit.frames[firsts[0]]
     if shape(respell(template, {one: two}, {})) != shape(visit.frames[seconds[0]]):
         return None
+    hello, pseudo = visit.frames[: firsts[0]], speaker.pseudo
+    if not NAME.search(screen.output):
+        as_message = shape(respell(template, {one: pseudo}, {}))
+        others = [frame for frame in hello if shape(frame) != as_message]
+        if own := own_name([*others, template], one):
+            hello, pseudo = others, own
     return Dialect(
-        hello=visit.frames[: firsts[0]],
+        hello=hello,
         message=template,
-        pseudo=speaker.pseudo,
+        pseudo=pseudo,
         text=one,
         path=visit.path,
         headers=visit.headers,
         protocols=visit.protocols,
         source=Source.CLIENT,
+        returned=returned(visit.answers, [*hello, template]),
     )

@@ -120,15 +120,15 @@ class Link(Listener):
     def closed(self) -> bool:
         return self._reader.done()
 
-    async def forward(self, socket: ServerConnection) -> None:
-        """Rapporte à `socket` tout ce qui arrive ici, puis sa fin."""
+    async def forward(self, visit: "Visit") -> None:
+        """Rapporte à ce visiteur tout ce qui arrive ici, puis sa fin."""
         passed = 0
         while not self.closed or passed < self.mark:
             for frame in self.after(passed):
                 passed += 1
-                await socket.send(frame)
+                await visit.answer(frame)
             await asyncio.sleep(0.01)
-        await socket.close()
+        await visit.socket.close()
 
     async def close(self) -> None:
         """Fermeture propre, comme un client poli."""
@@ -148,13 +148,18 @@ REFUSED = (OSError, TimeoutError, InvalidHandshake, WebSocketException)
 
 @dataclass
 class Visit:
-    """Un client de l'étudiant vu par le faux serveur."""
+    """Un client de l'étudiant vu par le faux serveur : ce qu'il a dit, ce qu'il a entendu."""
 
     socket: ServerConnection
     path: str
     headers: dict[str, str]
     protocols: list[str]
     frames: list[Frame] = field(default_factory=list)
+    answers: list[Frame] = field(default_factory=list)
+
+    async def answer(self, frame: Frame) -> None:
+        self.answers.append(frame)
+        await self.socket.send(frame)
 
 
 Reply = Callable[[Visit, Frame], list[Frame]]
@@ -207,12 +212,12 @@ class Mock:
             return
         with suppress(WebSocketException):
             for frame in self.greeting:
-                await socket.send(frame)
+                await visit.answer(frame)
             while True:
                 frame = await socket.recv()
                 visit.frames.append(frame)
                 for answer in self.reply(visit, frame) if self.reply else []:
-                    await socket.send(answer)
+                    await visit.answer(answer)
 
     async def _relay(self, visit: Visit) -> None:
         """Passe chaque message au vrai serveur et rapporte ses réponses."""
@@ -221,7 +226,7 @@ class Mock:
             await link.open(self.real + visit.path, visit.headers, visit.protocols)
         except REFUSED:
             return
-        back = asyncio.create_task(link.forward(visit.socket))
+        back = asyncio.create_task(link.forward(visit))
         with suppress(WebSocketException):
             while True:
                 visit.frames.append(await visit.socket.recv())
@@ -245,7 +250,7 @@ class Mock:
         """Envoie un message à tous les clients présents."""
         for visit in self.visits:
             with suppress(WebSocketException):
-                await visit.socket.send(frame)
+                await visit.answer(frame)
 
     async def leave(self) -> None:
         """S'arrête comme un serveur : il n'écoute plus, et ferme ses connexions (1001)."""

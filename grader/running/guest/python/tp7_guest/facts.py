@@ -9,6 +9,7 @@ import collections
 import functools
 import gc
 import json
+import re
 import sys
 import types
 
@@ -16,6 +17,7 @@ SCALARS = (str, bytes, int, float, complex, bool, type(None))
 OPAQUE = (types.ModuleType, type)
 CONTAINERS = (dict, list, set, frozenset, tuple, collections.deque, types.MappingProxyType)
 LIKE_CONTAINERS = ("WeakSet", "WeakKeyDictionary", "WeakValueDictionary", "UserDict", "UserList")
+SALUTE = re.compile(r"\w{0,12}\W{1,2}")
 MAX_OBJECTS = 50_000
 
 
@@ -139,11 +141,9 @@ def describe(container, wanted, connections):
     sockets, names = set(), set()
     mapping = hasattr(container, "items")
     for entry in list(container.items()) if mapping else list(container):
-        # Une connexion seule, rangée sous une clé : il en faut bien une.
-        alone = mapping and isinstance(entry[1], connections)
-        for part in entry[1:] if alone else entry if mapping else (entry,):
+        for part in entry if mapping else (entry,):
             sockets |= sockets_in(part, connections)
-            names |= set() if alone else pseudos_in(part, wanted, connections)
+            names |= pseudos_in(part, wanted, connections)
     if len(names) < 2 and len(sockets) < 2:
         return None
     return "data" if names else "sockets"
@@ -174,8 +174,8 @@ def pseudos_in(thing, wanted, connections):
                     found |= pseudos_in(json.loads(text), wanted, connections)
                 except ValueError:
                     pass
-            else:
-                found |= {name for name in wanted if text in (f"hello|{name}", f"pseudo|{name}")}
+            else:  # le salut entier : « hello|ana »
+                found |= {name for name in wanted if SALUTE.fullmatch(text.removesuffix(name))}
     return found
 
 
