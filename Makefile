@@ -29,6 +29,7 @@ help: ## montre cette aide
 	@echo "  make chat ADDRESS=0.0.0.0 PORT=8889    ouvert aux autres machines, sur un autre port"
 	@echo "  make noter RENDU=../etudiant LANGUE=en"
 	@echo "  make noter RENDU=../etudiant RAPPORT=../notes    avec une page à rendre, dans ../notes"
+	@echo "  make noter RENDUS=../classe RAPPORT=../notes INSTALLER=1    une classe, et ses paquets"
 	@echo "  make test PYTEST_OPTIONS='-x -k redis'"
 
 chat: install ## démarre les bases et la chatroom, et dit comment la rejoindre
@@ -74,9 +75,11 @@ endurance: install $(NODE_MODULES) ## les pannes et les foules, en plus long
 meta: install $(NODE_MODULES) ## essaie la notation elle-même
 	@$(PYTEST) -m meta
 
+# Le shell lit ces noms, comme ADDRESS et PORT : un guillemet n'y change rien.
 noter: install $(NODE_MODULES) ## note un rendu : make noter RENDU=../etudiant
-	@test -n "$(RENDU)" || { echo "Quel dossier ? make noter RENDU=../etudiant"; exit 2; }
-	@$(PYTEST) --rendu="$(RENDU)" --langue=$(LANGUE) $(if $(RAPPORT),--rapport="$(RAPPORT)")
+	@test -n "$$RENDU$$RENDUS" || { echo "Quel dossier ? make noter RENDU=../etudiant"; exit 2; }
+	@$(PYTEST) $(if $(RENDU),--rendu="$$RENDU") $(if $(RENDUS),--rendus="$$RENDUS") \
+		--langue=$(LANGUE) $(if $(RAPPORT),--rapport="$$RAPPORT") $(if $(INSTALLER),--installer)
 
 bench: install ## mesure nos serveurs et leurs concurrents, en moins de dix minutes
 	@$(PYTHON) -m bench

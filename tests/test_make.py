@@ -85,10 +85,13 @@ def test_without_python(tmp_path: Path):
 def test_options_are_passed_on():
     """`make test` donne PYTEST_OPTIONS à pytest, et `make noter` son rendu avec « = »."""
     assert "-m pytest -x -k redis" in make(ROOT, "-n", "test", "PYTEST_OPTIONS=-x -k redis")[1]
-    noter = make(ROOT, "-n", "noter", "RENDU=../etudiant", "LANGUE=en")[1]
-    assert '--rendu="../etudiant" --langue=en' in noter and "--rapport" not in noter
-    noter = make(ROOT, "-n", "noter", "RENDU=../etudiant", "RAPPORT=../notes")[1]
-    assert '--langue=fr --rapport="../notes"' in noter
+    shown = "PYTEST=printf '<%s>'"  # au lieu de noter, les mots reçus
+    code, noter = make(ROOT, "-o", "install", "noter", shown, "RENDU=../l'ami", "LANGUE=en")
+    assert (code, noter) == (0, "<--rendu=../l'ami><--langue=en>")
+    options = ("RENDUS=../classe", "RAPPORT=../nos notes", "INSTALLER=1")
+    noter = make(ROOT, "-o", "install", "noter", shown, *options)[1]
+    assert noter == "<--rendus=../classe><--langue=fr><--rapport=../nos notes><--installer>"
+    assert make(ROOT, "-o", "install", "noter", shown)[0] == 2
 
 
 def test_style_checks_types():

@@ -12,7 +12,7 @@ from pathlib import Path
 from grader.finding.code import MAX_FILE
 from grader.finding.names import ROLES, role_of
 
-MAX_FILES, MAX_BYTES = 2_000, 50_000_000
+MAX_FILES, MAX_BYTES = 1_000, 50_000_000
 MAX_SEEN = 200_000  # fichiers que l'on regarde avant de renoncer à voir la suite
 # Ce qui n'est pas le travail de l'étudiant, et que l'on ne copie pas non plus.
 BAGGAGE = {".git", ".hg", ".venv", "venv", "env", "site-packages", "__pycache__", ".idea",

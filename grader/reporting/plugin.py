@@ -145,6 +145,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         if told := config.pluginmanager.getplugin("terminaldistreporter"):
             # Ce que xdist dit de ses processus, en anglais, au milieu des étudiants.
             told.setstatus = told.ensure_show_status = lambda *_, **__: None
+        if config.getoption("--installer"):
+            results.tell(grading.speech.say("installing"))
+            grading.install()
         results.announce()
 
 

@@ -30,7 +30,7 @@ class Results:
         speech = self.session.speech
         for student in self.session.students.values():
             for told in speech.notices(student.notices):
-                self._write(f"{student.shown}{speech.colon}{told}")
+                self.tell(f"{student.shown}{speech.colon}{told}")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found: Record | None = getattr(report, "grader", None)
@@ -47,10 +47,10 @@ class Results:
     def _finish(self, file: str) -> None:
         """Un étudiant est fini : ses pages et celles de la classe sont écrites aussitôt."""
         student = self.finished[file] = self._student(file)
+        self._save(student)
         if self.session.asked:
             done, total = len(self.finished), len(self.session.students)
-            self._write(progress(student, done, total, self.session.speech))
-        self._save(student)
+            self.tell(progress(student, done, total, self.session.speech))
 
     def _save(self, *students: Record) -> None:
         if self.session.report:
@@ -87,11 +87,11 @@ class Results:
         students, speech = self.all(), self.session.speech
         self._save(*(student for student in students if not student["complete"]))
         for line in self._summary(students) if self.session.asked else ():
-            self._write(line)
+            self.tell(line)
         if self.session.report:
-            self._write(speech.titled("reports", self.session.report))
+            self.tell(speech.titled("reports", self.session.report))
         for error in self.broken if self.session.asked else ():
-            self._write(error)
+            self.tell(error)
 
     def _summary(self, students: list[Record]) -> Iterator[str]:
         if len(students) == 1 or self.session.details:
@@ -104,6 +104,6 @@ class Results:
             yield ""
             yield self.session.speech.say("install")
 
-    def _write(self, line: str) -> None:
+    def tell(self, line: str) -> None:
         if self.reporter:
             self.reporter.write_line(line)

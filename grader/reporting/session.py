@@ -13,6 +13,7 @@ from grader.judging.grading import Grading
 from grader.reporting.files import read_done
 from grader.reporting.record import Record
 from grader.reporting.speech import Speech
+from grader.running.packages import Store
 from grader.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,14 +37,18 @@ class Session:
         self.report = Path(config.getoption("--rapport")) if config.getoption("--rapport") else None
         self.done: dict[str, Record] = {}
         self._place: Path | None = None
-        if arrived := getattr(config, "workerinput", {}).get("tp7_students"):
-            students = [HandedIn.arrived(data) for data in arrived]
+        if hasattr(config, "workerinput"):
+            students = [HandedIn.arrived(one) for one in config.workerinput["tp7_students"]]
         else:
-            students = self._receive(alone, classes, config.getoption("--reprendre"))
+            students = self._receive(alone, classes)
+            if config.getoption("--reprendre") and self.report:
+                done = read_done(self.report, self.speech.language)
+                given = {student.file: quoted(str(student.source)) for student in students}
+                self.done = {file: done[key] for file, key in given.items() if key in done}
         self.students = {student.file: student for student in students}
         self.grading = cache(self._grading)
 
-    def _receive(self, alone: list[str], classes: list[str], resume: bool) -> list[HandedIn]:
+    def _receive(self, alone: list[str], classes: list[str]) -> list[HandedIn]:
         """Prépare les rendus ; une phrase, avant de rien noter, si c'est impossible."""
         self._place = Path(tempfile.mkdtemp(prefix="tp7-rendus-"))
         try:
@@ -56,18 +61,30 @@ class Session:
             problem = error if isinstance(error, Unusable) else unreadable(error)
             phrase = self.table.say("unusable", problem.key, self.speech.language, **problem.params)
             raise pytest.UsageError(phrase) from None
-        if resume and self.report:
-            done = read_done(self.report, self.speech.language)
-            self.done = {
-                s.file: done[key] for s in students if (key := quoted(str(s.source))) in done
-            }
         return students
+
+    def install(self) -> None:
+        """Donne à chacun les paquets qui lui manquent, et dit lesquels."""
+        assert self._place
+        store = Store(self._place / "paquets")
+        for student in map(self.students.__getitem__, self.to_grade):
+            if installed := store.serve(student.hand_in()):
+                student.packages = installed.folder
+                names, refused = (
+                    ", ".join(map(quoted, one)) for one in (installed.names, installed.refused)
+                )
+                if names:
+                    student.notices.append(
+                        ("installed", {"names": names, "others": installed.others})
+                    )
+                if refused:
+                    student.notices.append(("refused", {"names": refused}))
 
     def _grading(self, file: str) -> Grading:
         return Grading(self.students[file].hand_in(), self.table)
 
     def travel(self) -> list[dict[str, Any]]:
-        return [student.travel() for student in self.students.values()]
+        return [self.students[file].travel() for file in self.to_grade]
 
     @property
     def to_grade(self) -> list[str]:

@@ -144,6 +144,8 @@ class Launcher:
             places.append(sysconfig.get_path("purelib"))
             remarks.append((Remark.NEWER_PYTHON_USED, {"python": Path(python).name}))
         environment = {"PYTHONPATH": ":".join(places)}
+        if self.hand_in.packages:
+            environment["TP7_PACKAGES"] = str(self.hand_in.packages / "python")
         if role not in self._obsolete:
             self._obsolete[role] = obsolete(self.hand_in, self.hand_in.scripts[role])
         if self._obsolete[role]:
@@ -169,6 +171,8 @@ class Launcher:
             modules.mkdir(exist_ok=True)
             # Node ne cherche les paquets d'un module ES qu'à côté de lui : NODE_PATH ne suffit pas.
             (modules / "ws").symlink_to(ours)
+        if self.hand_in.packages:
+            link_all(self.hand_in.packages / "node" / "node_modules", modules)
         options = ["--require", str(GUEST / "node" / "preload.cjs"), "--max-old-space-size=300"]
         text = script.read_text("utf-8", "replace")
         remarks: list[Note] = []
@@ -275,6 +279,13 @@ def blame_us(program: Program, script: Path) -> None:
             raise CouldNotRun(Came.NO_PACKAGE, package=package)
     if found := MISSING_NODE.search(program.output):
         raise CouldNotRun(Came.NO_NODE_PACKAGE, package=found[1])
+
+
+def link_all(installed: Path, modules: Path) -> None:
+    """Lie les paquets installés pour ce rendu à côté de ceux qui y sont."""
+    for package in installed.iterdir() if installed.is_dir() else ():
+        if not (package.name.startswith(".") or (modules / package.name).exists()):
+            (modules / package.name).symlink_to(package)
 
 
 def asks(program: Program) -> bool:
