@@ -46,8 +46,7 @@ def patient_redis(url: str) -> Redis:
 
 def hasty_redis(url: str) -> Redis:
     """Rend un client de Redis qui renonce vite, pour dire qu'il ne répond plus."""
-    retry = Retry(ConstantBackoff(0.5), 1)
-    return Redis.from_url(url, socket_timeout=4, retry=retry, **COMMON)
+    return Redis.from_url(url, socket_timeout=4, retry=Retry(ConstantBackoff(0.5), 1), **COMMON)
 
 
 async def probe(redis: Any, url: str) -> None:

@@ -22,9 +22,8 @@ muted: dict[str, float] = {}  # jusqu'à quand chaque phrase ne se redit pas
 def start_logging() -> None:
     """Règle le journal. Un lecteur parti (`| head`) ou figé ne retient que le fil qui écrit."""
     logging.raiseExceptions = False
-    handler = QueueHandler(lines)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    form = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, handlers=[QueueHandler(lines)])
     for library in "websockets", "pymongo":  # une poignée de main ratée n'est pas notre affaire
         logging.getLogger(library).setLevel(logging.CRITICAL)
     if sys.stderr:
