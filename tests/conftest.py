@@ -1,5 +1,6 @@
 """Options et bases de données communes à tous les tests."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Lancés par `nohup` ou par `&`, les serveurs d'un test hériteraient d'un signal ignoré.
+    for number in signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     config.addinivalue_line("markers", "databases: demande Redis ou MongoDB (mis tout seul)")
     config.addinivalue_line(
         "markers", "together: se joue avec ses voisins de fichier (mis par forms)"
