@@ -15,7 +15,8 @@ def gradebook(students: list[Record], speech: Speech) -> str:
     """`note` est vide tant que la note n'est pas définitive : un import saute alors la ligne."""
     checks = list(speech.table.checks)
     text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=SEPARATORS[speech.language])
+    # Tout entre guillemets : LibreOffice propose de couper aux virgules comme aux points-virgules.
+    writer = csv.writer(text, delimiter=SEPARATORS[speech.language], quoting=csv.QUOTE_ALL)
     writer.writerow([*speech.say("columns").split(), *checks])
     for student in students:
         points = {check["id"]: _points(check, speech) for check in student["checks"]}

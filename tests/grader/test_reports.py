@@ -148,9 +148,11 @@ def test_csv(graded, language: str, separator: str, numbers: str) -> None:
     assert len({len(row) for row in (header, ada, cleo)}) == 1
 
 
-def test_file_of_a_french_run_is_french(graded) -> None:
+def test_the_file_of_a_french_run(graded) -> None:
+    """Ses virgules sont entre guillemets : LibreOffice propose de couper aussi à celles-là."""
     text = (graded[1] / "rapports" / "notes.csv").read_text("utf-8-sig")
-    assert text.startswith("etudiant;identifiant;note;note_min;note_max;sur;")
+    assert text.startswith('"etudiant";"identifiant";"note";') and '"2,5"' in text
+    assert "," not in re.sub('"[^"]*"', "", text)
 
 
 def test_strict_english_and_details(grade, tmp_path: Path) -> None:
