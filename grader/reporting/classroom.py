@@ -16,6 +16,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; margin: 1rem 0 }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ddd }
 td.n { text-align: right; font-variant-numeric: tabular-nums }
+@media (min-width: 50rem) { td.n { white-space: nowrap } }
 tr { break-inside: avoid }
 .bar { display: flex; width: 12rem; height: .8rem; border: 1px solid #777 }
 .bar i, .key { print-color-adjust: exact; -webkit-print-color-adjust: exact }

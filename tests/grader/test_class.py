@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 from support.processes import PATIENCE, ROOT, clean_environment
 
+from grader.finding.intake import Unusable
+from grader.reporting.session import writable
+
 ORDINARY = ROOT / "tests" / "rendus" / "ordinaire"
 SERVER = ORDINARY / "ws_I_1_server.py"
 NAMES = ("A B", "A_B", "abîmée", "foule", "grimpe", "ordinaire", "vide", "Zoé Martin")
@@ -118,6 +121,29 @@ def test_the_whole_class(bare: bool, grade, tmp_path: Path) -> None:
         text = (reports / "ordinaire.md").read_text("utf-8")
         assert "Node.js n'est pas installé ici" in text and "PROVISOIRE 18,5–20 / 20" in text
         assert "Chromium" in (reports / "A_B.md").read_text("utf-8")
+
+
+def test_nothing_graded_is_not_success(grade, tmp_path: Path) -> None:
+    """Rien du TP nulle part : un compte rendu lisible, zéro, et un code de sortie qui le dit."""
+    (tmp_path / "vide").mkdir()
+    done = grade(f"--rendu={tmp_path / 'vide'}", f"--rapport={tmp_path / 'notes'}", "--langue=en")
+    assert done.returncode == 5 and "NOTHING OF THIS LAB HERE" in done.stdout
+    assert students(tmp_path / "notes")["vide"]["score"] == 0
+
+
+@pytest.mark.parametrize(
+    ("report", "key"), [("classe/ana/notes", "report_inside"), ("classe", "report_inside"),
+                        ("fichier", "report"), ("fichier/notes", "report")],
+)  # fmt: skip
+def test_a_report_that_cannot_be_written(report: str, key: str, tmp_path: Path) -> None:
+    """Des rapports impossibles, ou parmi les rendus, sont refusés avant de noter."""
+    (tmp_path / "classe" / "ana").mkdir(parents=True)
+    (tmp_path / "fichier").touch()
+    with pytest.raises(Unusable) as problem:
+        writable(tmp_path / report, [tmp_path / "classe" / "ana", tmp_path / "classe"])
+    assert problem.value.key == key
+    writable(tmp_path / "notes", [tmp_path / "classe"])
+    assert (tmp_path / "notes").is_dir()
 
 
 SLOW = "import time\ntime.sleep(600)\n"
