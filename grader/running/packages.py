@@ -213,14 +213,7 @@ def install(wanted: Wanted, folder: Path) -> Installed:
 
 
 def _pip(asked: Iterable[str], folder: Path, deadline: float) -> bool:
-    options = [
-        "--only-binary",
-        ":all:",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--retries",
-        "1",
-    ]
+    options = ["--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=1"]
     target = ["--no-compile", "--target", str(folder / "python")]
     command = [sys.executable, "-I", "-m", "pip", "install", *options, *target, "--", *asked]
     return _run(command, folder, deadline)

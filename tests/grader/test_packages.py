@@ -136,12 +136,13 @@ def test_one_missing_does_not_deprive_of_the_others(registry: Path, tmp_path: Pa
 
 
 def test_no_code_of_a_package_runs(registry: Path, tmp_path: Path) -> None:
-    """Une source, dont l'installation exécuterait le setup.py, est refusée."""
+    """Une source, dont l'installation exécuterait le code, est refusée."""
     trace, source = tmp_path / "trace", tmp_path / "piege-1.0"
     source.mkdir()
-    (source / "setup.py").write_text(
-        f"open({str(trace)!r}, 'w')\nimport setuptools\nsetuptools.setup()"
+    (source / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "piege"\nbackend-path = ["."]\n'
     )
+    (source / "piege.py").write_text(f"open({str(trace)!r}, 'w')")
     with tarfile.open(registry / "piege-1.0.tar.gz", "w:gz") as archive:
         archive.add(source, "piege-1.0")
     assert install(Wanted(("piege",), ()), tmp_path).refused == ("piege",)
