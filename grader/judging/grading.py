@@ -10,6 +10,7 @@ from grader.clock import PATIENCE
 from grader.finding.handin import HandIn
 from grader.judging import chat_client, chat_server, echo, history, sessions
 from grader.judging.student import Student
+from grader.running.enclosure import enclosed
 from grader.table import Check, Table
 from grader.verdict import Came, CouldNotRun, State, Verdict, Verdicts, could_not_run, not_reached
 
@@ -104,11 +105,14 @@ class Grading:
         return not_reached(Came.ABSENT, file=expected_name(UNITS[name].roles[0]))
 
     async def _bounded(self, name: str) -> Verdicts:
-        async with asyncio.timeout(UNIT_SECONDS * PATIENCE):
+        async with enclosed() as enclosure, asyncio.timeout(UNIT_SECONDS * PATIENCE):
             try:
-                return await UNITS[name].judge(self.student)
+                verdicts = await UNITS[name].judge(self.student)
             finally:
                 await self.student.desk.close()
+        for verdict in list(verdicts.values())[:1]:
+            verdict.remarks += enclosure.cuts
+        return verdicts
 
 
 def expected_name(role: str) -> str:

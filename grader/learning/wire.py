@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -15,6 +16,9 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
 from grader.clock import PATIENCE, still, until
+from grader.running.bounds import FRAMES
+from grader.running.enclosure import current
+from grader.running.network import dial
 from grader.running.program import ANSI
 
 Frame = str | bytes
@@ -29,6 +33,8 @@ def text_of(frame: Frame) -> str:
     """Ce qu'un lecteur comprend d'un message : octets décodés, couleurs ôtées, JSON déplié."""
     text = frame.decode("utf-8", "replace") if isinstance(frame, bytes) else frame
     text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m[1], 16)), text)
+    # Les deux moitiés d'un caractère se rejoignent ; une moitié seule ne s'écrirait nulle part.
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     inside = unwrap(text)
     return ANSI.sub("", f"{text} ({inside})" if inside else text)
 
@@ -89,14 +95,17 @@ class Link(Listener):
         self, url: str, headers: dict[str, str] | None = None, protocols: Sequence[str] = ()
     ) -> Self:
         """Ouvre ; lève l'une des erreurs REFUSED si le serveur ne veut pas."""
+        place = urlsplit(url)
+        self._enclosure = current()
         self._socket = await connect(
             url,
+            sock=await dial(self._enclosure.network, place.hostname or "", place.port or 80),
             additional_headers=headers or None,
             subprotocols=[Subprotocol(name) for name in protocols] or None,
             open_timeout=8 * PATIENCE,
             close_timeout=1,
             ping_interval=None,
-            max_size=None,
+            max_size=FRAMES,
             proxy=None,
         )
         self._reader = asyncio.create_task(self._read(self._socket))
@@ -105,7 +114,10 @@ class Link(Listener):
     async def _read(self, socket: ClientConnection) -> None:
         with suppress(WebSocketException):
             while True:
-                self.frames.append(await socket.recv())
+                frame = await socket.recv()
+                if not self._enclosure.receives(len(frame)):
+                    return socket.transport.abort()
+                self.frames.append(frame)
 
     async def send(self, frame: Frame) -> None:
         """Envoie ; une connexion fermée d'en face ne lève rien, `closed` le dira."""
@@ -179,13 +191,13 @@ class Mock:
         self.visits: list[Visit] = []
 
     async def __aenter__(self) -> Self:
+        self._enclosure = current()
         self._server = await serve(
             self._handle,
-            "127.0.0.1",
-            0,
+            sock=self._enclosure.network.listener(),
             select_subprotocol=lambda connection, offered: offered[0] if offered else None,
             ping_interval=None,
-            max_size=None,
+            max_size=FRAMES,
             close_timeout=1,
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
@@ -215,6 +227,8 @@ class Mock:
                 await visit.answer(frame)
             while True:
                 frame = await socket.recv()
+                if not self._enclosure.receives(len(frame)):
+                    return socket.transport.abort()
                 visit.frames.append(frame)
                 for answer in self.reply(visit, frame) if self.reply else []:
                     await visit.answer(answer)
@@ -229,8 +243,11 @@ class Mock:
         back = asyncio.create_task(link.forward(visit))
         with suppress(WebSocketException):
             while True:
-                visit.frames.append(await visit.socket.recv())
-                await link.send(visit.frames[-1])
+                frame = await visit.socket.recv()
+                if not self._enclosure.receives(len(frame)):
+                    break
+                visit.frames.append(frame)
+                await link.send(frame)
         back.cancel()
         await asyncio.gather(back, return_exceptions=True)
         await link.close()

@@ -36,6 +36,7 @@ PAGE = """<!doctype html>
 <title>{title}</title>
 <style>{style}</style>
 <h1>{title}</h1>
+<p>{guards}</p>
 <p>{mean}</p>
 <p>{failure}</p>
 <h2>{rate}</h2>
@@ -67,6 +68,7 @@ def class_page(students: list[Record], speech: Speech) -> str:
         language=speech.language,
         title=title,
         style=STYLE,
+        guards=" ".join(sorted({html.escape(speech.guard(student)) for student in students})),
         mean=speech.titled("mean", f"<strong>{_mean(students, speech)}</strong> / 20"),
         failure=speech.titled("first_failure", f"<strong>{_failure(students, speech)}</strong>"),
         rate=html.escape(speech.say("rate")),

@@ -12,7 +12,9 @@ from grader.verdict import State
 def gradescope(student: Record, speech: Speech) -> Record:
     return {
         "score": student["score_min"] + student["bonus_min"],
-        "output": "\n".join([*speech.marks(student), *speech.notices(student["notices"])]),
+        "output": "\n".join(
+            [*speech.marks(student), speech.guard(student), *speech.notices(student["notices"])]
+        ),
         "output_format": "text",
         "visibility": "visible",
         "tests": [_test(check, speech) for check in student["checks"]],

@@ -11,6 +11,7 @@ def markdown(student: Record, speech: Speech) -> str:
     """Sa note, le tableau, puis chaque échec raconté."""
     say = speech.say
     lines = [f"# {speech.titled('title', plain(student['name']))}", ""]
+    lines += [f"*{speech.guard(student)}*\n"]
     lines += [f"{plain(line)}\n" for line in speech.notices(student["notices"])]
     lines += [f"**{line}**\n" for line in speech.marks(student)]
     if is_empty(student):

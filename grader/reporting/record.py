@@ -4,6 +4,7 @@ from typing import Any
 
 from grader.finding.intake import HandedIn, quoted
 from grader.reporting.mark import mark_of
+from grader.running.isolation import isolation
 from grader.table import Check, Table
 from grader.verdict import State, Verdict
 
@@ -63,6 +64,7 @@ def student_of(
         "file": who.file,
         **mark.fields(),
         "complete": len(checks) == len(table.checks),
+        "isolation": isolation().way,
         "notices": who.notices,
         "how_driven": drives,
         "checks": checks,

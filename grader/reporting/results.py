@@ -8,6 +8,7 @@ from grader.reporting.files import write_class, write_student
 from grader.reporting.record import Record, student_of
 from grader.reporting.session import Session
 from grader.reporting.terminal import class_lines, progress, table_lines
+from grader.running.isolation import isolation
 from grader.verdict import Came
 
 PACKAGES = (Came.NO_PACKAGE, Came.NO_NODE_PACKAGE)
@@ -28,6 +29,10 @@ class Results:
     def announce(self) -> None:
         """Ce qui se sait avant de noter."""
         speech = self.session.speech
+        if self.session.asked:
+            found = isolation()
+            for line in (speech.say(f"isolation_{found.way}"), *speech.trouble(found)):
+                self.tell(line)
         for student in self.session.students.values():
             for told in speech.notices(student.notices):
                 self.tell(f"{student.shown}{speech.colon}{told}")

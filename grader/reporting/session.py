@@ -13,6 +13,7 @@ from grader.judging.grading import Grading
 from grader.reporting.files import read_done
 from grader.reporting.record import Record
 from grader.reporting.speech import Speech
+from grader.running.isolation import Unsafe, isolation
 from grader.running.packages import Store
 from grader.table import Table
 
@@ -35,6 +36,11 @@ class Session:
         self.strict = config.getoption("strict") or not self.asked
         self.details = config.option.verbose > 0
         self.report = Path(config.getoption("--rapport")) if config.getoption("--rapport") else None
+        if self.asked:
+            try:
+                isolation()
+            except Unsafe as error:
+                raise pytest.UsageError(str(error)) from None
         self.done: dict[str, Record] = {}
         self._place: Path | None = None
         if hasattr(config, "workerinput"):

@@ -4,6 +4,7 @@ import re
 
 from grader.finding.intake import Notice
 from grader.reporting.record import Record
+from grader.running.isolation import Isolation
 from grader.table import BONUS, OUT_OF, Table
 from grader.verdict import State
 
@@ -48,6 +49,16 @@ class Speech:
     def notices(self, told: list[Notice]) -> list[str]:
         """Ce qui se dit avant la note."""
         return [self.table.say("notices", key, self.language, **params) for key, params in told]
+
+    def guard(self, student: Record) -> str:
+        """La garde sous laquelle il a tourné, et ce qu'elle ne tient pas."""
+        return self.say(f"isolation_{student['isolation']}")
+
+    def trouble(self, found: Isolation) -> list[str]:
+        """Pour qui note, et s'il n'a pas la plus forte : pourquoi, et qu'y faire."""
+        if not found.trouble:
+            return []
+        return [self.say(f"remedy_{found.remedy}", trouble=flat(found.trouble))]
 
     def marks(self, student: Record) -> list[str]:
         """La note et le bonus ; en capitales, qu'il reste à essayer."""

@@ -2,12 +2,15 @@
 
 import asyncio
 import random
+import re
+import secrets
 import socket
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +20,8 @@ from pymongo import MongoClient
 
 from databases import CannotStart, Database, MongoDatabase, RedisDatabase
 from grader.clock import until
-from grader.verdict import Came, CouldNotRun
+from grader.running.enclosure import current
+from grader.verdict import Came, CouldNotRun, Remark
 
 # Sous les ports que Linux et macOS prêtent aux connexions sortantes.
 PORTS = range(20_000, 32_000)
@@ -25,7 +29,22 @@ PORTS = range(20_000, 32_000)
 REDIS_COURTESY = {"HELLO", "CLIENT", "PING", "SELECT", "AUTH", "INFO", "COMMAND", "QUIT"}
 MONGO_COURTESY = {"hello", "ismaster", "ping", "buildinfo", "endsessions", "saslstart"}
 SYSTEM = ("admin", "config", "local")
+# Le compte du correcteur, ce que Redis peut prendre, et ce qu'un rendu n'a pas à y faire : joindre
+# d'autres ports, éteindre, régler, espionner ou figer.
+ADMIN = "correcteur"
+REDIS_LIMITS = {"maxmemory": "64mb", "proto-max-bulk-len": "1mb", "busy-reply-threshold": "500"}
+REFUSED = ("acl", "bgrewriteaof", "bgsave", "client|kill", "client|pause", "cluster", "config",
+           "debug", "failover", "migrate", "module", "monitor", "psync", "replicaof", "save",
+           "shutdown", "slaveof", "sync")  # fmt: skip
+NAMES = {command.partition("|")[0] for command in REFUSED}
+ENDLESS = 20  # scripts sans fin à arrêter l'un après l'autre
+MOST_KEYS = 2000  # d'une base, dans une photo
+WORD = re.compile(rb'"((?:\\.|[^"\\])*)"')
+ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|.)", re.DOTALL)
+ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 
+# Passe d'un bout à l'autre ; vrai si c'est ce que demande le rendu.
+Pump = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bool], Awaitable[None]]
 Place = tuple[Any, ...]  # (base, clé[, champ])
 Snapshot = dict[Place, object]
 
@@ -42,52 +61,83 @@ READERS: dict[bytes, Callable[[Any, bytes], Snapshot]] = {
 
 @dataclass
 class RedisWatch:
-    """Un Redis vide, ses commandes à mesure (`MONITOR`), et des photos de son contenu."""
+    """Un Redis vide derrière un relais, ses commandes à mesure (`MONITOR`), et des photos.
 
-    port: int
+    Le rendu n'y a pas tous les droits ; le correcteur y entre sous un nom à lui.
+    """
+
+    port: int  # celui du relais
+    real: int
     commands: list[list[str]] = field(default_factory=list)
+    ready = False
+    _client: Any = None
 
     def start(self) -> Self:
-        self._client: Any = redis.Redis(
-            host="127.0.0.1", port=self.port, single_connection_client=True, socket_timeout=20
+        """Prend les pleins pouvoirs, puis en retire au rendu."""
+        secret = secrets.token_hex()
+        self._login = ("AUTH", ADMIN, secret)
+        self._client = redis.Redis(
+            host="127.0.0.1", port=self.real, single_connection_client=True, socket_timeout=20
         )
-        self._client.ping()
+        for setting, value in REDIS_LIMITS.items():
+            self._client.config_set(setting, value)
+        rights = ("ACL", "SETUSER", ADMIN, "on", f">{secret}", "~*", "&*", "+@all")
+        self._client.execute_command(*rights)
+        self._client.execute_command(*self._login)
+        refused = [f"-{command}" for command in REFUSED]
+        self._client.execute_command("ACL", "SETUSER", "default", *refused)
         connection: Any = self._client.connection
         self._ours = "{}:{}".format(*connection._sock.getsockname())
         return self
 
     async def listen(self) -> None:
         """Lit le flux de MONITOR jusqu'à l'annulation."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**24)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.real, limit=2**24)
         try:
-            writer.write(b"MONITOR\r\n")
+            writer.write(f"{' '.join(self._login)}\r\nMONITOR\r\n".encode())
+            await reader.readline()
             await reader.readline()
             self.ready = True
             while line := await reader.readline():
-                self._note(line.decode("utf-8", "replace"))
+                self._note(line)
         finally:
             writer.close()
 
-    ready = False
-
-    def _note(self, line: str) -> None:
+    def _note(self, line: bytes) -> None:
         """`+1700000000.12 [0 127.0.0.1:5000] "SET" "cle" "valeur"`"""
-        head, _, rest = line.partition("] ")
-        words = rest.strip().strip('"').split('" "')
-        if head.rpartition(" ")[2] in (self._ours, "lua") or words[0].upper() in REDIS_COURTESY:
-            return
-        self.commands.append(words)
+        head, _, rest = line.partition(b"] ")
+        words = [unescape(word) for word in WORD.findall(rest)]
+        ours = head.rpartition(b" ")[2].decode("utf-8", "replace") in (self._ours, "lua")
+        if not ours and words and words[0].upper() not in REDIS_COURTESY:
+            self.commands.append(words)
 
     async def snapshot(self) -> Snapshot:
         """Tout ce que Redis contient : (base, clé[, champ]) -> valeur."""
+        try:
+            return await asyncio.to_thread(self._snapshot)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSY"):
+                raise
+        await asyncio.to_thread(self._free)
         return await asyncio.to_thread(self._snapshot)
+
+    def _free(self) -> None:
+        """Un script du rendu tourne sans fin et fige Redis : il n'en lancera plus."""
+        current().cut(Remark.REFUSED_REDIS, commands="EVAL")
+        for _ in range(ENDLESS):
+            for command in ("SCRIPT", "FUNCTION"):
+                with suppress(redis.ResponseError):  # c'était l'autre, ou il vient de finir
+                    self._client.execute_command(command, "KILL")
+            with suppress(redis.ResponseError):  # un autre a commencé entre-temps
+                self._client.execute_command("ACL", "SETUSER", "default", "-@scripting")
+                return
 
     def _snapshot(self) -> Snapshot:
         photo: Snapshot = {}
         client = self._client
         for number in (base.removeprefix("db") for base in sorted(client.info("keyspace"))):
             client.execute_command("SELECT", number)
-            for key in sorted(client.scan_iter(count=1000)):
+            for key in sorted(islice(client.scan_iter(count=1000), MOST_KEYS)):
                 if read := READERS.get(client.type(key)):
                     held = read(client, key)
                     photo |= {(number, key, *field): held[field] for field in held}
@@ -96,7 +146,27 @@ class RedisWatch:
         return photo
 
     def stop(self) -> None:
+        """Note ce que le rendu a demandé et n'a pas eu, puis s'en va."""
+        with suppress(redis.RedisError):
+            denied = {text_of(entry, "object") for entry in self._client.acl_log()}
+            if commands := sorted(one.upper() for one in denied if one.partition("|")[0] in NAMES):
+                current().cut(Remark.REFUSED_REDIS, commands=", ".join(commands))
         self._client.close()
+
+
+def text_of(entry: dict[str, Any], name: str) -> str:
+    value = entry.get(name, "")
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def unescape(word: bytes) -> str:
+    """Un mot comme MONITOR l'écrit entre guillemets."""
+    return ESCAPE.sub(_plain, word).decode("utf-8", "replace")
+
+
+def _plain(found: re.Match[bytes]) -> bytes:
+    code = found[1]
+    return bytes([int(code[1:], 16)]) if len(code) == 3 else ESCAPED.get(code, code)
 
 
 def appeared(before: Snapshot, after: Snapshot) -> list[Place]:
@@ -155,10 +225,40 @@ async def _started(kind: type[Database], scheme: str, absent: Came) -> AsyncIter
 
 
 @asynccontextmanager
+async def _relayed(real: int, pump: Pump) -> AsyncIterator[int]:
+    """Le port d'un relais vers cette base, là où le rendu le joint, pour la durée du bloc."""
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", real)
+        except OSError:
+            return writer.close()
+        await asyncio.gather(pump(reader, there_writer, True), pump(there_reader, writer, False))
+
+    server = await asyncio.start_server(relay, sock=current().network.listener())
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def _bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: bool) -> None:
+    """Passe tout, tel quel."""
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
 async def fresh_redis() -> AsyncIterator[RedisWatch]:
     """Un Redis vide et observé, pour la durée du bloc ; lève CouldNotRun s'il n'y en a pas."""
-    async with _started(RedisDatabase, "redis", Came.NO_REDIS) as port:
-        watch = await asyncio.to_thread(RedisWatch(port).start)
+    async with (
+        _started(RedisDatabase, "redis", Came.NO_REDIS) as real,
+        _relayed(real, _bytes) as port,
+    ):
+        watch = await asyncio.to_thread(RedisWatch(port, real).start)
         listener = asyncio.create_task(watch.listen())
         try:
             await until(lambda: watch.ready, 5)
@@ -166,7 +266,7 @@ async def fresh_redis() -> AsyncIterator[RedisWatch]:
         finally:
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
-            watch.stop()
+            await asyncio.to_thread(watch.stop)
 
 
 @dataclass
@@ -184,47 +284,32 @@ class MongoWatch:
             collections = [base[name] for base in bases for name in base.list_collection_names()]
             return any(word in repr(document) for each in collections for document in each.find())
 
+    async def pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool
+    ) -> None:
+        """Passe les messages du protocole de MongoDB un à un, en notant ceux du client."""
+        try:
+            while True:
+                head = await reader.readexactly(16)
+                length, _, _, opcode = struct.unpack("<iiii", head)
+                body = await reader.readexactly(length - 16)
+                if asking and opcode == 2013 and body[4] == 0:
+                    size = struct.unpack_from("<i", body, 5)[0]
+                    name = next(iter(bson.decode(body[5 : 5 + size])))
+                    if name.lower() not in MONGO_COURTESY:
+                        self.commands.append(name)
+                writer.write(head + body)
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError, bson.errors.BSONError):
+            pass
+        finally:
+            writer.close()
+
 
 @asynccontextmanager
 async def fresh_mongo() -> AsyncIterator[MongoWatch]:
     """Un MongoDB vide et observé, pour la durée du bloc ; lève CouldNotRun s'il n'y en a pas."""
     async with _started(MongoDatabase, "mongodb", Came.NO_MONGO) as real:
         watch = MongoWatch(0, real)
-
-        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                there_reader, there_writer = await asyncio.open_connection("127.0.0.1", real)
-            except OSError:
-                writer.close()
-                return
-            await asyncio.gather(
-                _pump(reader, there_writer, watch.commands), _pump(there_reader, writer, None)
-            )
-
-        server = await asyncio.start_server(relay, "127.0.0.1", 0)
-        watch.port = server.sockets[0].getsockname()[1]
-        try:
+        async with _relayed(real, watch.pump) as watch.port:
             yield watch
-        finally:
-            server.close()
-
-
-async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, commands: list[str] | None
-) -> None:
-    """Passe les messages du protocole de MongoDB un à un, en notant ceux du client."""
-    try:
-        while True:
-            head = await reader.readexactly(16)
-            length, _, _, opcode = struct.unpack("<iiii", head)
-            body = await reader.readexactly(length - 16)
-            if commands is not None and opcode == 2013 and body[4] == 0:
-                name = next(iter(bson.decode(body[5 : 5 + struct.unpack_from("<i", body, 5)[0]])))
-                if name.lower() not in MONGO_COURTESY:
-                    commands.append(name)
-            writer.write(head + body)
-            await writer.drain()
-    except (OSError, asyncio.IncompleteReadError, bson.errors.BSONError):
-        pass
-    finally:
-        writer.close()

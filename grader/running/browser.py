@@ -6,21 +6,28 @@ Elle se conduit comme un Program : `output` est ce qui se lit à l'écran, `tell
 import asyncio
 import functools
 import http.server
+import os
 import re
+import shlex
 import shutil
+import signal
+import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from grader.clock import PATIENCE, still, until
 from grader.finding.inventory import Inventory
+from grader.running.enclosure import current
+from grader.running.kernel import descendants, usage
 from grader.running.questions import HOST, NAME, PORT, URL
 from grader.running.scratch import Scratch
 from grader.running.screen import Door
 from grader.verdict import Came, CouldNotRun, Event, Note, Remark
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Dialog, Error, Playwright
+    from playwright.async_api import Browser, Dialog, Error, Playwright, ProxySettings
 
 GUEST = Path(__file__).parent / "guest"
 FIELDS, TEXT = ((GUEST / name).read_text("utf-8") for name in ("fields.js", "text.js"))
@@ -36,6 +43,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Rien de celui qui note ; HOME est dans sa bulle s'il en a une.
+ENVIRONMENT: dict[str, str | float | bool] = {
+    "PATH": os.environ.get("PATH", os.defpath), "HOME": tempfile.gettempdir(), "LANG": "C.UTF-8",
+}  # fmt: skip
+ROOM = 500_000_000  # octets de disque, pour son profil
+MEMORY = 3_000_000_000  # octets résidents ; ses processus en partagent une grande part
+NOWHERE = 1  # un port où personne n'écoute
 # Les boutons qu'il ne faut pas essayer : ils effacent, quittent, ou changent d'avis.
 AVOID = re.compile(r"quit|d[ée]con|disc|clear|effac|clos|ferm|leav|stop|reset|annul|cancel", re.I)
 SUBMIT = re.compile(r"envo|send|ok|valid", re.I)
@@ -46,14 +60,20 @@ EMPTY = """<!doctype html><meta charset="utf-8"><title>TP7</title><body>
 
 
 class Chromium:
-    """Un navigateur, pour la durée d'une part du travail."""
+    """Un navigateur sous garde, pour la durée d'une part du travail.
 
-    def __init__(self, playwright: "Playwright", browser: "Browser") -> None:
-        self.playwright, self.browser = playwright, browser
+    `folder` est tout ce qu'il voit de la machine, avec de quoi tourner : les copies du rendu.
+    """
 
-    @classmethod
-    async def launch(cls) -> "Chromium":
-        """Lève CouldNotRun s'il manque."""
+    playwright: "Playwright"
+    browser: "Browser"
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="tp7-")).resolve()
+        self._enclosure = current()
+
+    async def start(self) -> Self:
+        """Lève CouldNotRun s'il manque ; il faut alors aussi le fermer."""
         try:
             from playwright.async_api import Error, async_playwright
         except ImportError as error:
@@ -61,29 +81,58 @@ class Chromium:
         path = next(filter(None, map(shutil.which, PROGRAMS)), None)
         if path is None:
             raise CouldNotRun(Came.NO_BROWSER, error="sudo apt install chromium")
-        playwright = await async_playwright().start()
+        self.playwright = await async_playwright().start()
         try:
-            return cls(
-                playwright, await playwright.chromium.launch(executable_path=path, args=FLAGS)
+            self.browser = await self.playwright.chromium.launch(
+                executable_path=self._launcher(path), args=FLAGS, env=ENVIRONMENT
             )
         except Error as error:
-            await playwright.stop()
             raise CouldNotRun(Came.NO_BROWSER, error=str(error)[:200]) from None
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    def _launcher(self, path: str) -> Path:
+        """Ce que Playwright lancera : le navigateur, enfermé, qui écrit d'abord son numéro."""
+        seen = ["--ro-bind", str(self.folder), str(self.folder)]
+        command = shlex.join([*self._enclosure.shut(seen, ROOM), path])
+        script = self.folder / "navigateur"
+        script.write_text(f'#!/bin/sh\necho $$ > {self._number}\nexec {command} "$@"\n')
+        script.chmod(0o700)
+        return script
+
+    @property
+    def _number(self) -> Path:
+        return self.folder / "numero"
+
+    async def _watch(self) -> None:
+        """L'arrête si ses pages prennent trop de mémoire."""
+        root = int(self._number.read_text())
+        while (taken := usage(root)).processes:
+            if taken.memory > MEMORY:
+                self._enclosure.cut(Remark.CUT_MEMORY, limit=str(MEMORY // 1_000_000))
+                for pid in (*descendants(root), root):
+                    with suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.2)
 
     async def close(self) -> None:
-        try:
-            async with asyncio.timeout(10 * PATIENCE):
-                await self.browser.close()
-        except Exception:  # déjà mort : il n'y a plus rien à fermer
-            pass
-        await self.playwright.stop()
+        if hasattr(self, "browser"):
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+            with suppress(Exception):  # déjà mort : il n'y a plus rien à fermer
+                async with asyncio.timeout(10 * PATIENCE):
+                    await self.browser.close()
+        if hasattr(self, "playwright"):
+            await self.playwright.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Page:
     """Une page ouverte depuis une copie neuve : celle du rendu, ou une vide pour un script seul."""
 
-    def __init__(self, listed: Inventory, script: Path, door: Door) -> None:
-        self.scratch, self.script, self.door = Scratch(listed), script, door
+    def __init__(self, chromium: Chromium, listed: Inventory, script: Path, door: Door) -> None:
+        self.scratch, self.script, self.door = Scratch(listed, within=chromium.folder), script, door
+        self._chromium = chromium
         self.events: list[Event] = []
         self.remarks: list[Note] = []
         self.raw = ""  # console, alertes et questions, dans l'ordre
@@ -93,9 +142,13 @@ class Page:
         self._server: http.server.ThreadingHTTPServer | None = None
         self._filled: list[int] = []
 
-    async def start(self, browser: "Browser", served: bool) -> None:
+    async def start(self, served: bool) -> None:
         """`served` : ouverte par HTTP plutôt que depuis le disque."""
-        self._context = await browser.new_context(locale="fr-FR")
+        target = self._target()
+        url = self._serve(target) if served else target.as_uri()
+        self._context = await self._chromium.browser.new_context(
+            locale="fr-FR", proxy=self._proxy()
+        )
         await self._context.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda r: r.abort())
         guest = (GUEST / "page.js").read_text("utf-8").replace(":PORT", f":{self.door.port}")
         await self._context.add_init_script(guest)
@@ -103,12 +156,18 @@ class Page:
         self.page.on("dialog", self._dialog)
         self.page.on("console", lambda message: self._note(message.text))
         self.page.on("pageerror", self._failed)
-        target = self._target()
-        url = self._serve(target) if served else target.as_uri()
         self._loading = asyncio.create_task(self._load(url))
         await asyncio.wait([self._loading], timeout=3 * PATIENCE)
         self._watching = asyncio.create_task(self._watch())
         await asyncio.sleep(0.2)
+
+    def _proxy(self) -> "ProxySettings":
+        """Un mandataire qui n'existe pas, sauf pour le serveur du test et pour son propre dossier :
+        ni un `fetch`, ni un Worker, ni une WebSocket ne joignent autre chose.
+        """
+        served = self._server.server_port if self._server else self.door.port
+        reached = ",".join(f"127.0.0.1:{port}" for port in {self.door.port, served})
+        return {"server": f"http://127.0.0.1:{NOWHERE}", "bypass": f"<-loopback>,{reached}"}
 
     def _target(self) -> Path:
         """La page à ouvrir ; un script seul en reçoit une vide."""
@@ -135,7 +194,11 @@ class Page:
                 pass
 
         handler = functools.partial(Quiet, directory=str(self.scratch.work))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        listener = current().network.listener()
+        server = http.server.ThreadingHTTPServer(listener.getsockname(), handler, False)
+        server.socket.close()
+        server.socket, server.server_port = listener, listener.getsockname()[1]
+        self._server = server
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.remarks.append((Remark.SERVED_OVER_HTTP, {}))
         path = target.relative_to(self.scratch.work).as_posix()

@@ -6,6 +6,7 @@ from grader.finding.handin import HandIn
 from grader.running.browser import Chromium, Page
 from grader.running.launch import Launcher, Ports
 from grader.running.screen import Door, Screen
+from grader.verdict import CouldNotRun
 
 REQUIRED = re.compile(r"""\brequire\s*\(|from\s+["'](ws|node:|readline)|import\s*\(""")
 NODE = re.compile(REQUIRED.pattern + r"|\bprocess\.|readline")
@@ -32,10 +33,15 @@ class Desk:
 
     async def _open_page(self, role: str, door: Door) -> Page:
         if self._chromium is None:
-            self._chromium = await Chromium.launch()
-        page = Page(self.hand_in.inventory, self.hand_in.scripts[role], door)
+            chromium = Chromium()
+            try:
+                self._chromium = await chromium.start()
+            except CouldNotRun:
+                await chromium.close()
+                raise
+        page = Page(self._chromium, self.hand_in.inventory, self.hand_in.scripts[role], door)
         served = role in self._served
-        await page.start(self._chromium.browser, served)
+        await page.start(served)
         if page.broken and not served and not page.connected:
             await page.end()
             self._served.add(role)

@@ -21,7 +21,6 @@ import time
 from typing import Any
 
 CONTROL = 3
-CROWD = 50  # processus descendants au-delà desquels tout est tué
 SET_CHILD_SUBREAPER, SET_NO_NEW_PRIVS = 36, 38
 # Numéros d'appels système communs à toutes les architectures.
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
@@ -103,32 +102,28 @@ def confine(writable: list[str], ports: list[int]) -> None:
 
 def watch(child: int, wakeup: int) -> None:
     """Obéit aux ordres (un signal à transmettre, ou l'arrêt) jusqu'à la fin de tout."""
-    usual = running()
     while True:
-        ready = select.select([CONTROL, wakeup], [], [], 0.2)[0]
-        if running() > usual + CROWD and len(descendants()) > CROWD:
-            annihilate(child)
+        ready = select.select([CONTROL, wakeup], [], [])[0]
         if wakeup in ready:
             os.read(wakeup, 4096)
             reap(child)
         if CONTROL in ready:
-            line = os.read(CONTROL, 64).decode().split()
-            if not line or line[0] == "stop":
+            orders = os.read(CONTROL, 4096).decode().split()
+            for number in orders:
+                if number != "stop":
+                    signal_all(child, int(number))
+            if not orders or "stop" in orders:
                 annihilate(child)
                 tell({"gone": True})
                 return
-            try:
-                os.killpg(child, int(line[0]))
-            except OSError:
-                pass
 
 
-def running() -> int:
-    """Combien de processus sur la machine : vite compté, pour ne pas toujours chercher lesquels."""
+def signal_all(child: int, number: int) -> None:
+    """Au programme et à son groupe, comme le ferait un terminal."""
     try:
-        return len(os.listdir("/proc"))
+        os.killpg(child, number)
     except OSError:
-        return 0
+        pass
 
 
 def reap(child: int) -> bool:

@@ -121,7 +121,7 @@ class Launcher:
         without: tuple[str, ...] = (),
     ) -> Program:
         """Lance le script de ce rôle, de cette façon, dans une copie neuve du rendu."""
-        scratch = Scratch(self.hand_in.inventory, without)
+        scratch = Scratch(self.hand_in.inventory, without, self.hand_in.packages)
         script = scratch.work / self.hand_in.scripts[role]
         prepare = self._node if role.endswith(".js") else self._python
         try:

@@ -1,4 +1,4 @@
-"""Un programme de l'étudiant en cours, sous la garde de keeper.py."""
+"""Un programme de l'étudiant en cours : son écran, son clavier, ce que le calque y note."""
 
 import asyncio
 import fcntl
@@ -6,23 +6,27 @@ import json
 import os
 import re
 import signal
-import socket
 import struct
-import sys
 import tempfile
 import termios
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from grader.clock import still, until
+from grader.running.bounds import CONSOLE, DISK, MEMORY, PROCESSES
+from grader.running.enclosure import current
+from grader.running.guard import Order
+from grader.running.journal import Journal
+from grader.running.kernel import listening, usage
 from grader.running.scratch import Scratch
-from grader.verdict import Event, Note
+from grader.verdict import Event, Note, Remark
 
-KEEPER = Path(__file__).with_name("keeper.py")
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\x1b[@-Z\\-_78=>c]")
-MAX_OUTPUT = 1_000_000  # caractères gardés ; un programme qui en écrit quatre fois plus est arrêté
+MAX_OUTPUT = 1_000_000  # caractères gardés de ce qu'il écrit
+LOOK = 0.05  # secondes entre deux mesures de ce qu'il prend
 LIMITS = {
     "RLIMIT_CPU": 30,  # secondes
     "RLIMIT_FSIZE": 30_000_000,
@@ -44,46 +48,69 @@ class Program:
         self.command, self.scratch, self.folder = command, scratch, folder
         self.remarks = list(remarks)
         self.raw = ""
-        self.events: list[Event] = []
-        self.exit_code: int | None = None
-        self._flooded = False
         self._written = 0
         self._told, self._last = 0, ""
-        self._gone = self._ended = False
+        self._heard: dict[int, str] = {}  # port -> adresse
+        self._ended = False
 
     async def start(self, ports: Sequence[int], limits: dict[str, int], **environment: str) -> Self:
         """Lance le programme. `ports` : ceux où il a le droit de se connecter."""
-        self._box = Path(tempfile.mkdtemp(dir=self.scratch.control))
-        os.mkfifo(self._box / "ask")
-        self._events_path = self._box / "events"
-        self._events_path.touch()
-        self._events_offset = 0
-        order = {
-            "command": self.command,
-            "folder": str(self.folder),
-            "limits": LIMITS | limits,
-            "writable": self.scratch.writable,
-            "ports": ports,
-            "environment": self.scratch.environment(
-                TP7_CONTROL=str(self._box), TP7_WORK=str(self.scratch.work), **environment
-            ),
-        }
+        box = Path(tempfile.mkdtemp(dir=self.scratch.control))
+        self._ask, events = box / "ask", box / "events"
+        os.mkfifo(self._ask)
+        events.touch()
+        self._journal = Journal(events)
         self._screen, theirs = os.openpty()
         _wide(theirs)
-        self._control, control = socket.socketpair()
-        self._keeper_pid = _spawn(
-            [sys.executable, "-I", "-S", str(KEEPER), json.dumps(order)],
-            {0: theirs, 1: theirs, 2: theirs, 3: control.fileno()},
+        environment |= {"TP7_CONTROL": str(box), "TP7_WORK": str(self.scratch.work)}
+        self._enclosure = current()
+        order = Order(
+            self.command,
+            self.scratch,
+            self.folder,
+            LIMITS | limits,
+            ports,
+            self.scratch.environment(**environment),
+            events,
+            self._ask,
         )
+        self._guard = self._enclosure.guard(order, theirs)
         os.close(theirs)
-        control.close()
-        self._news = b""
         os.set_blocking(self._screen, False)
-        self._control.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._screen, self._read)
-        self._loop.add_reader(self._control, self._listen)
+        self._watching = asyncio.create_task(self._watch())
         return self
+
+    @property
+    def events(self) -> list[Event]:
+        """Les faits notés par le calque."""
+        return self._journal.events
+
+    # --- Ce qu'il prend ---------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Arrête tout dès qu'il prend plus que sa part, et le note pour le rapport."""
+        looks = 0
+        while not self._guard.gone:
+            taken = usage(self._guard.root) if self._guard.root else None
+            if taken and taken.processes > PROCESSES:
+                return self._cut(Remark.CUT_PROCESSES, PROCESSES)
+            if taken and taken.memory > MEMORY:
+                return self._cut(Remark.CUT_MEMORY, MEMORY // 1_000_000)
+            if looks % 10 == 1 and await self._fills_the_disk():
+                return
+            looks += 1
+            await asyncio.sleep(LOOK)
+
+    async def _fills_the_disk(self) -> bool:
+        if full := await asyncio.to_thread(self._guard.disk) > DISK:
+            self._cut(Remark.CUT_DISK, DISK // 1_000_000)
+        return full
+
+    def _cut(self, remark: Remark, limit: int) -> None:
+        self._enclosure.cut(remark, limit=str(limit))
+        self._guard.stop()
 
     # --- Ce qu'il écrit, ce qu'on tape ------------------------------------------------------------
 
@@ -100,25 +127,8 @@ class Program:
         self._written += len(data)
         if len(self.raw) < MAX_OUTPUT:
             self.raw += data.decode("utf-8", "replace")
-        elif self._written > 4 * MAX_OUTPUT and not self._flooded:
-            self._flooded = True
-            self.send_signal(signal.SIGKILL)
-
-    def _listen(self) -> None:
-        try:
-            data = self._control.recv(4096)
-        except OSError:
-            data = b""
-        if not data:
-            self._loop.remove_reader(self._control)
-            self._gone = True
-            return
-        self._news += data
-        *lines, self._news = self._news.split(b"\n")
-        for line in lines:
-            news = json.loads(line)
-            self.exit_code = news.get("exit", self.exit_code)
-            self._gone = self._gone or "gone" in news
+        elif self._written > CONSOLE:
+            self._cut(Remark.CUT_CONSOLE, CONSOLE // 1_000_000)
 
     @property
     def output(self) -> str:
@@ -127,7 +137,7 @@ class Program:
 
     @property
     def alive(self) -> bool:
-        return self.exit_code is None and not self._gone
+        return self._guard.exit_code is None and not self._guard.gone
 
     @property
     def connected(self) -> bool:
@@ -150,10 +160,7 @@ class Program:
             pass
 
     def send_signal(self, number: int) -> None:
-        try:
-            self._control.send(f"{number}\n".encode())
-        except OSError:
-            pass
+        self._guard.signal(number)
 
     async def quiet(self, silence: float = 0.25, longest: float = 3) -> None:
         """Attend que l'écran ne bouge plus depuis `silence` secondes, ou la fin."""
@@ -161,10 +168,14 @@ class Program:
 
     @property
     def urls(self) -> list[str]:
-        """Les adresses où il écoute."""
-        listens = self.noted("listen")
-        hosts = (("[::1]" if ":" in e["host"] else "127.0.0.1", e["port"]) for e in listens)
-        return [f"ws://{host}:{port}" for host, port in hosts]
+        """Les adresses où il écoute, ou a écouté : le noyau l'a confirmé."""
+        claimed = {
+            e["port"]: "[::1]" if ":" in e["host"] else "127.0.0.1" for e in self.noted("listen")
+        }
+        if new := claimed.keys() - self._heard.keys():
+            for port in listening(self._guard.root, set(new)):
+                self._heard[port] = f"ws://{claimed[port]}:{port}"
+        return [self._heard[port] for port in claimed if port in self._heard]
 
     @property
     def url(self) -> str:
@@ -178,35 +189,20 @@ class Program:
 
     def noted(self, kind: str) -> list[Event]:
         """Les faits de cette sorte notés jusqu'ici."""
-        self._refresh()
-        return [event for event in self.events if event.get("event") == kind]
-
-    def _refresh(self) -> None:
-        try:
-            with open(self._events_path, "rb") as file:
-                file.seek(self._events_offset)
-                data = file.read(4_000_000)
-        except OSError:  # le rendu a pu effacer son dossier
-            return
-        complete = data.rpartition(b"\n")[0]
-        self._events_offset += len(complete) + (1 if complete else 0)
-        for line in complete.splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
-                self.events.append(event)
+        self._journal.refresh()
+        return [event for event in self.events if event["event"] == kind]
 
     async def ask(self, question: dict[str, Any], seconds: float = 5) -> Event | None:
         """Pose une question au calque dans le processus de l'étudiant, et attend sa réponse."""
         question = question | {"id": time.monotonic_ns()}
         try:
-            fifo = os.open(self._box / "ask", os.O_WRONLY | os.O_NONBLOCK)
+            fifo = os.open(self._ask, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
             return None
         try:
             os.write(fifo, json.dumps(question).encode() + b"\n")
+        except OSError:  # personne ne lit plus
+            return None
         finally:
             os.close(fifo)
 
@@ -225,32 +221,19 @@ class Program:
         if self.alive:
             self.send_signal(signal.SIGTERM)
             await until(lambda: not self.alive, 0.3)
-        try:
-            self._control.send(b"stop\n")
-        except OSError:
-            pass
-        await until(lambda: self._gone, 20)
-        self._refresh()
+        self._guard.stop()
+        await until(lambda: self._guard.gone, 20)
+        await self._fills_the_disk()
+        self._watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._watching
+        self._journal.refresh()
         self._loop.remove_reader(self._screen)
-        self._loop.remove_reader(self._control)
-        self._control.close()
         os.close(self._screen)
-        await asyncio.to_thread(os.waitpid, self._keeper_pid, 0)
+        await self._guard.close()
         self.scratch.remove()
 
 
 def _wide(terminal: int) -> None:
     """Un terminal large : un message ne doit pas s'y couper en deux lignes."""
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
-
-
-def _spawn(command: list[str], descriptors: dict[int, int]) -> int:
-    """Lance le gardien avec exactement ces descripteurs, et rend son numéro."""
-    # Une copie haute d'abord : une source ne doit pas être écrasée avant d'avoir servi.
-    copies = {n: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for n, fd in descriptors.items()}
-    actions = [(os.POSIX_SPAWN_DUP2, fd, n) for n, fd in copies.items()]
-    try:
-        return os.posix_spawn(command[0], command, {}, file_actions=actions)
-    finally:
-        for fd in copies.values():
-            os.close(fd)

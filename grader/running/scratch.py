@@ -14,14 +14,24 @@ PATH = os.environ.get("PATH", os.defpath)
 class Scratch:
     """Une copie neuve d'un rendu : le dossier `work`, et à côté HOME, TMPDIR et le contrôle."""
 
-    def __init__(self, listed: Inventory, without: tuple[str, ...] = ()) -> None:
-        """`without` : chemins relatifs à ne pas copier (la trace d'une exécution précédente)."""
-        self.root = Path(tempfile.mkdtemp(prefix="tp7-")).resolve()
+    def __init__(
+        self,
+        listed: Inventory,
+        without: tuple[str, ...] = (),
+        packages: Path | None = None,
+        within: Path | None = None,
+    ) -> None:
+        """`without` : chemins relatifs à ne pas copier (la trace d'une exécution précédente) ;
+        `packages` : le dossier des paquets installés pour ce rendu.
+        """
+        self.packages = packages
+        self.root = Path(tempfile.mkdtemp(prefix="tp7-", dir=within)).resolve()
         self.work, self.home, self.temporary, self.control = (
             self.root / name for name in ("work", "home", "tmp", "control")
         )
         for folder in (self.home, self.temporary, self.control):
             folder.mkdir()
+        self.size = 0
         self._copy(listed, without)
 
     def _copy(self, listed: Inventory, without: tuple[str, ...]) -> None:
@@ -33,6 +43,7 @@ class Scratch:
             if str(path) not in without:
                 (self.work / path.parent).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(listed.root / path, self.work / path, follow_symlinks=False)
+                self.size += (self.work / path).stat().st_size
 
     @property
     def writable(self) -> list[str]:

@@ -13,8 +13,10 @@ TAIL = 600  # caractères de la sortie d'un programme que le rapport cite
 class Screen(Protocol):
     """Ce qu'il montre, ce qu'on y tape ; ce que le calque y note, et ce que vaut son lancement."""
 
-    events: list[Event]
     remarks: list[Note]
+
+    @property
+    def events(self) -> list[Event]: ...
 
     @property
     def output(self) -> str: ...

@@ -166,6 +166,7 @@ def test_killed_it_loses_nothing_and_resumes(grade, tmp_path: Path) -> None:
     )
     with process:
         assert process.stdout
+        assert "isolation" in process.stdout.readline().casefold()
         assert process.stdout.readline().startswith("1/2  ana : Note : 3 / 20")
         process.send_signal(signal.SIGKILL)
     assert students(reports)["ana"]["score"] == 3 and (reports / "ana.md").exists()

@@ -75,7 +75,7 @@ def test_every_phrase_has_a_key_and_every_key_a_phrase() -> None:
     assert set(phrases["came"]) == set(Came)
     assert set(phrases["remarks"]) == set(Remark)
     # Faites de morceaux, ou dites par le calque de Node.
-    made = ("step_", "driven_", "sockets", "attributes", "buffer_printed")
+    made = ("step_", "isolation_", "remedy_", "driven_", "sockets", "attributes", "buffer_printed")
     for section in phrases:
         unused = {key for key in phrases[section] if key not in said and not key.startswith(made)}
         assert not unused, section

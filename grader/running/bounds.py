@@ -1,0 +1,8 @@
+"""Ce qu'un rendu peut prendre en tout."""
+
+MEMORY = 1_000_000_000  # octets résidents, de tout ce qu'un programme a lancé
+PROCESSES = 64
+DISK = 50_000_000  # octets écrits à côté de sa copie
+CONSOLE = 4_000_000  # octets écrits à l'écran
+FRAMES = 20_000_000  # octets reçus de lui, en tout, par une part du travail
+JOURNAL = 4_000_000  # octets de faits notés par le calque
