@@ -1,135 +1,126 @@
-"""Note chaque attaque, et montre ce qu'elle a obtenu : python tests/grader/attacks/run.py [nom…]
+"""Note une attaque et dit, en JSON, ce qu'elle a obtenu : python tests/grader/attacks/run.py nom
 
-Chacune est un rendu, notée seule, avec une échéance. Les appâts (un secret, une socket, un terminal,
-un port) sont posés ici et regardés ensuite ; une attaque ne touche à rien d'autre.
+Elle est notée seule, dans un processus à part, sous la garde de TP7_ISOLATION et sous le compte de
+qui lance ceci. Les appâts (un secret, une socket, un terminal, un port, un fichier partagé) sont
+posés ici, avec des noms à eux, et regardés ensuite ; une attaque ne touche à rien d'autre.
 """
 
 import json
 import os
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
-import time
+import tomllib
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-BAIT, SHARED, DECOY = Path("/tmp/tp7-appats"), Path("/dev/shm/tp7-appat"), 47123
-SECONDS = 150
-NAMES = ("\x1b[31mrouge", "deux\nlignes", "\t=1+1", "a b", "a_b")
+sys.path.insert(0, str(ROOT))
+
+from grader.judging.grading import Grading  # noqa: E402
+from grader.running import launch  # noqa: E402
+from grader.running.isolation import isolation  # noqa: E402
+from grader.table import Table  # noqa: E402
+from grader.verdict import State  # noqa: E402
+
+ATTACKS: dict[str, Any] = tomllib.loads((HERE / "attacks.toml").read_text("utf-8"))
+TOKEN = "le jeton de l'enseignant"
 
 
-def main() -> None:
-    wanted = sys.argv[1:] or sorted(path.name for path in HERE.iterdir() if path.is_dir())
-    for name in wanted:
-        with tempfile.TemporaryDirectory() as place:
-            attack(name, Path(place))
+class Bait:
+    """Ce qu'une attaque peut prendre, et ce qu'elle en a pris."""
 
-
-def attack(name: str, place: Path) -> None:
-    folders, visits = prepare(name, place), []
-    clean()
-    BAIT.mkdir()
-    (BAIT / "secret.txt").write_text("le secret de l'enseignant")
-    (BAIT / "secret.txt").chmod(0o644)
-    shutil.copytree(HERE / "noms", BAIT / "camarade")
-    SHARED.write_text("intact")
-    ours, theirs = os.openpty()
-    (BAIT / "pts").write_text(os.ttyname(theirs))
-    with socket.socket(socket.AF_UNIX) as tmux, socket.create_server(("127.0.0.1", DECOY)) as decoy:
-        tmux.bind(str(BAIT / "tmux"))
+    def __init__(self, place: Path, stack: ExitStack) -> None:
+        self.folder = place / "appats"
+        self.folder.mkdir()
+        self.secret = self.folder / "secret.txt"
+        self.secret.write_text("le secret de l'enseignant")
+        self.secret.chmod(0o644)
+        self.before = self.secret.stat()
+        classmate = self.folder / "camarade"
+        classmate.mkdir()
+        shutil.copy(HERE / "noms" / "ws_i_1_server.py", classmate)
+        self.shared = Path(f"/dev/shm/{place.name}")
+        self.shared.write_text("intact")
+        stack.callback(self.shared.unlink, missing_ok=True)
+        for fd in (pair := os.openpty()):
+            stack.callback(os.close, fd)
+        (self.folder / "pts").write_text(os.ttyname(pair[1]))
+        tmux = stack.enter_context(socket.socket(socket.AF_UNIX))
+        tmux.bind(str(self.folder / "tmux"))
         tmux.listen()
-        watching = threading.Thread(target=watch, args=(decoy, visits))
-        watching.start()
-        begin = time.monotonic()
-        output = grade(folders, place / "rapport")
-        decoy.shutdown(socket.SHUT_RDWR)
-        watching.join()
-        print(f"\n=== {name} : {time.monotonic() - begin:.0f} s")
-    for line in output.splitlines():
-        if "Beautiful is better than ugly" in line or "Traceback" in line or "\x1b[31m" in line:
-            print("  au terminal :", repr(line))
-    show(place / "rapport")
-    print("  port d'un autre :", len(visits), "visite(s)", sorted(set(visits)))
-    print("  /dev/shm :", SHARED.read_text(), "; date du secret :", stat())
-    for fd in (ours, theirs):
-        os.close(fd)
-    clean()
+        self.visits = 0
+        self._decoy = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.port = self._decoy.getsockname()[1]
+        self._watching = threading.Thread(target=self._watch)
+        self._watching.start()
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                self._decoy.accept()[0].close()
+            except OSError:
+                return
+            self.visits += 1
+
+    def taken(self) -> set[str]:
+        self._decoy.shutdown(socket.SHUT_RDWR)
+        self._watching.join()
+        after = self.secret.stat()
+        found = {
+            "port": self.visits,
+            "partage": self.shared.read_text() != "intact",
+            "droits": after.st_mode != self.before.st_mode,
+            "date": after.st_mtime != self.before.st_mtime,
+        }
+        return {name for name, gained in found.items() if gained}
+
+    def prepare(self, source: Path, target: Path) -> None:
+        """Copie l'attaque en y écrivant où sont les appâts."""
+        shutil.copytree(source, target)
+        places = {"APPATS": self.folder, "PORT_APPAT": self.port, "PARTAGE": self.shared}
+        for path in target.rglob("*.*"):
+            text = path.read_text("utf-8")
+            for name, value in places.items():
+                text = text.replace(f"@{name}@", str(value))
+            path.write_text(text, "utf-8")
 
 
-def prepare(name: str, place: Path) -> list[Path]:
-    """Les rendus à noter ; ce que git garderait mal est fabriqué ici."""
-    if name == "foule":
-        shutil.copytree(HERE / name, place / name)
-        (place / name / "a").mkdir()
-        for number in range(20_500):
-            (place / name / "a" / f"{number}.txt").touch()
-        return [place / name]
-    if name == "noms":
-        for strange in NAMES:
-            shutil.copytree(HERE / name, place / "classe" / strange)
-        return [place / "classe" / strange for strange in NAMES]
-    return [HERE / name]
+def attack(name: str) -> dict[str, Any]:
+    launch.START = 3
+    table, aimed = Table(), ATTACKS[name]
+    with tempfile.TemporaryDirectory(prefix="tp7-attaque-") as place, ExitStack() as stack:
+        bait = Bait(Path(place), stack)
+        bait.prepare(HERE / name, Path(place) / "rendu")
+        grading = Grading(Path(place) / "rendu", table)
+        verdicts = {check: grading.verdict(table.checks[check]) for check in aimed["checks"]}
+        units = {table.checks[check].unit for check in verdicts}
+        whole = [grading.verdict(c) for c in table.checks.values() if c.unit in units]
+        taken = bait.taken()
+    text = repr(whole)
+    for verdict in verdicts.values():
+        for line in str(verdict.params.get("output", "")).splitlines():
+            if line.startswith("OBTENU : "):
+                taken.add(line.removeprefix("OBTENU : ").split()[0])
+    taken |= {"jeton"} if TOKEN in text else set()
+    taken |= {"import"} if "this" in sys.modules else set()
+    right = aimed.get("state", State.FAILED)
+    taken |= {f"{v.state} {check}" for check, v in verdicts.items() if v.state != right}
+    remarks = {key for verdict in whole for key, _ in verdict.remarks}
+    return {
+        "way": isolation().way,
+        "trouble": isolation().trouble,
+        "taken": sorted(taken),
+        "remarks": sorted(remarks),
+        "verdicts": {check: repr(verdict) for check, verdict in verdicts.items()},
+    }
 
 
-def watch(decoy: socket.socket, visits: list[str]) -> None:
-    while True:
-        try:
-            link, _ = decoy.accept()
-            link.settimeout(1)
-            visits.append(link.recv(40).decode("latin-1").partition("\r")[0])
-            link.close()
-        except TimeoutError:
-            visits.append("muet")
-        except OSError:
-            return
-
-
-def grade(folders: list[Path], report: Path) -> str:
-    options = [*(f"--rendu={folder}" for folder in folders), f"--rapport={report}", "-n", "0", "-s"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options],
-        cwd=ROOT,
-        env=os.environ | {"TP7_APPAT": "le jeton de l'enseignant"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        return process.communicate(timeout=SECONDS)[0]
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        print("  ARRÊTÉE : trop longue")
-        return process.communicate()[0]
-
-
-def show(report: Path) -> None:
-    if not (report / "resultats.json").exists():
-        return print("  AUCUN RAPPORT")
-    for student in json.loads((report / "resultats.json").read_text("utf-8"))["students"]:
-        print(f"  {student['name']!r} : {student['score_min']} à {student['score_max']} / 20")
-        for check in student["checks"]:
-            if check["state"] != "not_reached":
-                print(f"    {check['id']} {check['state']} {check['actual'][:110]!r}")
-            for line in check["output"].splitlines():
-                if line.startswith(("OBTENU", "REFUSÉ", "RIEN", "VU")):
-                    print("     ", line[:150])
-    print("  pages :", sorted(path.name for path in report.glob("*.md")))
-
-
-def stat() -> str:
-    there = (BAIT / "secret.txt").stat()
-    return f"{there.st_mtime:.0f}, droits {there.st_mode & 0o777:o}"
-
-
-def clean() -> None:
-    shutil.rmtree(BAIT, ignore_errors=True)
-    SHARED.unlink(missing_ok=True)
-
-
-main()
+if __name__ == "__main__":
+    if "TP7_APPAT" not in os.environ:  # /proc ne montre que l'environnement du départ
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"TP7_APPAT": TOKEN})
+    print(json.dumps(attack(sys.argv[1]), ensure_ascii=False, indent=1))

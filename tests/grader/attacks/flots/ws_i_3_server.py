@@ -1,4 +1,4 @@
-"""Répond cent fois plus qu'on ne lui en demande (6 Mo)."""
+"""Répond des milliers de fois plus qu'on ne lui en demande : 40 Mo."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import websockets
 
 async def handler(ws):
     async for _ in ws:
-        for _ in range(6):
+        for _ in range(40):
             await ws.send("x" * 1_000_000)
 
 

@@ -1,14 +1,30 @@
-"""Éteint le Redis du test dès qu'on lui parle."""
+"""Une vraie chatroom, qui éteint le Redis du test à chaque message."""
 
 import asyncio
 
 import redis.asyncio
 import websockets
 
+base = redis.asyncio.Redis()
+here = set()
+
 
 async def handler(ws):
-    async for _ in ws:
-        await redis.asyncio.Redis().execute_command("SHUTDOWN", "NOSAVE")
+    pseudo = (await ws.recv()).removeprefix("Hello|")
+    here.add(ws)
+    await base.set(f"session:{pseudo}", pseudo)
+    websockets.broadcast(here, f"{pseudo} a rejoint la chatroom")
+    try:
+        async for message in ws:
+            try:
+                await base.execute_command("SHUTDOWN", "NOSAVE")
+            except redis.RedisError as error:
+                print("REFUSÉ : SHUTDOWN", error)
+            websockets.broadcast(here, f"{pseudo} : {message}")
+    finally:
+        here.discard(ws)
+        await base.delete(f"session:{pseudo}")
+        websockets.broadcast(here, f"{pseudo} est parti")
 
 
 async def main():

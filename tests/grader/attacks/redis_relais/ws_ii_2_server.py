@@ -2,7 +2,7 @@
 
 import redis
 
-DECOY = 47123
+DECOY = int("@PORT_APPAT@")
 base = redis.Redis()
 for command in (
     ("SETRANGE", "gros", 20_000_000, "x"),
