@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 
 from .pages import FRENCH, blocks
 
-STEPS = [page for page in FRENCH if page.stem not in ("faq", "wireshark", "enseignant")]
+STEPS = [page for page in FRENCH if page.stem not in ("faq", "faq-code", "wireshark", "enseignant")]
 LINES = {
     line for page in STEPS for block in blocks(page, "bash") for line in block.text.splitlines()
 }
@@ -112,10 +112,13 @@ class Lab(ExitStack):
         text = self.real(block(name)).replace("tp7", base)
         examples = doctest.DocTestParser().get_examples(text)
         typed = "\n".join(example.source for example in examples) + "\n"
-        command = [sys.executable, "-i", "-W", "ignore"]
+        # Celui où `await` est permis écrit ses invites avec ses réponses.
+        interactive = ["-m", "asyncio"] if "await " in typed else ["-i", "-W", "ignore"]
+        command = [sys.executable, *interactive]
         python = subprocess.run(command, input=typed, capture_output=True, text=True)
         wanted = "".join(example.want for example in examples)
-        assert self.told(python.stdout) == self.told(wanted), python.stderr
+        answers = re.sub(r"^(>>> )+", "", python.stdout, flags=re.MULTILINE)
+        assert self.told(answers) == self.told(wanted), python.stderr
 
 
 def block(name: str) -> str:
@@ -196,6 +199,7 @@ def test_screens_of_ii_2(lab: Lab):
         wait_for(lambda: redis.exists("room"), "ana est entrée")
     converse(lab, "ii2", ana)
     lab.answers("ii2-redis")
+    lab.answers("ii2-async")
     lab.answers("ii1-ttl")
 
 
