@@ -6,7 +6,9 @@ reste dans le réseau où elle est née.
 """
 
 import asyncio
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -68,8 +70,7 @@ class OwnNetwork:
         except OSError:
             inside = 0
         if not inside:
-            self._process.kill()
-            raise OSError(self._process.communicate()[1].decode("utf-8", "replace").strip())
+            raise OSError(self._end() or "bubblewrap ne répond pas")
         self.entrance = [
             shutil.which("nsenter") or "nsenter", f"--user=/proc/{inside}/ns/user",
             f"--net=/proc/{inside}/ns/net", "--preserve-credentials", "--",
@@ -89,9 +90,13 @@ class OwnNetwork:
         return socket.socket(fileno=found[0])
 
     def close(self) -> None:
+        self._end()
+
+    def _end(self) -> str:
+        """Arrête tout, et rend ce que bubblewrap avait à dire."""
         self._link.close()
-        self._process.kill()
-        self._process.communicate()
+        os.killpg(self._process.pid, signal.SIGKILL)
+        return self._process.communicate()[1].decode("utf-8", "replace").strip()
 
 
 async def dial(network: Network, host: str, port: int) -> socket.socket:
