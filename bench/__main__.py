@@ -1,9 +1,4 @@
-"""Le banc de mesure : nos serveurs, ce que l'on choisirait à leur place, et la limite.
-
-Il installe les concurrents à part, mesure tout tour à tour, et écrit results.csv (une ligne par
-mesure), results.md (les objectifs, tenus ou manqués, et les tableaux) et img/bench-*.svg.
-Comment chaque chiffre est pris : bench/README.md.
-"""
+"""Le banc de mesure : nos serveurs, ce que l'on choisirait à leur place, et la limite."""
 
 import argparse
 import json
@@ -42,20 +37,19 @@ def machine(rounds: int) -> str:
         f"{cpu[1] if cpu else 'processeur inconnu'}, {os.cpu_count()} cœurs, Linux "
         f"{platform.release()}, Python {platform.python_version()}, Node {node} ; charge de la "
         f"machine avant l'essai : {number(os.getloadavg()[0])}. "
-        f"{', '.join(packages).replace('==', ' ')}. "
-        f"Médiane et étendue de {rounds} tour(s)."
+        f"{', '.join(packages).replace('==', ' ')}. Médiane et étendue de {rounds} tour(s)."
     )
 
 
 def everything(options) -> Measures:
     """Fait tous les tours demandés, en disant où il en est."""
     m, began = Measures(remarks=[machine(options.rounds)]), time.monotonic()
-    others = tuple(map(beside, options.beside))
+    others = (beside(options.beside),) if options.beside else ()
     with ExitStack() as stack:
         databases = Databases(stack)
         for turn in range(1, options.rounds + 1):
             steps = one_round(others)
-            jobs = [(str(step), measure(step, databases, m, options.seconds)) for step in steps]
+            jobs = [(str(step), measure(step, databases, m)) for step in steps]
             jobs.append(("Un stream de Redis", stream.measure(databases)))
             if options.grade and turn == options.rounds:
                 jobs.append((f"Noter {options.grade} rendus", grading.measure(options.grade)))
@@ -81,13 +75,11 @@ def collect(m: Measures, label: str, turn: int, records) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=1, help="tours de mesure (1 par défaut)")
-    parser.add_argument("--seconds", type=float, default=1, help="durée d'une charge (1)")
     parser.add_argument("--grade", type=int, default=0, help="rendus à noter ensemble (aucun)")
     parser.add_argument("--only", default="", help="étapes à garder (expression régulière)")
-    parser.add_argument("--beside", action="append", default=[], metavar="SCRIPT",
-                        help="un autre serveur de chat à mesurer à côté de chatroom")  # fmt: skip
+    parser.add_argument("--beside", type=Path, help="un serveur à mesurer à côté de chatroom")
     parser.add_argument("--show", action="store_true", help="refaire le compte rendu seulement")
     options = parser.parse_args()
     # Un essai partiel ne remplace pas les résultats publiés.

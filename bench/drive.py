@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from select import select
 from statistics import median
 
@@ -20,7 +19,7 @@ from databases import MongoDatabase, RedisDatabase
 
 from .measures import Measures, share
 from .plan import Step
-from .systems import BENCH, DATA, Failed, System
+from .systems import BENCH, DATA, PEERS, Failed, System
 
 START_TIMEOUT = 60  # secondes : une machine chargée met du temps à lancer un Python
 LOAD_TIMEOUT = 300  # secondes au plus pour une charge, pertes constatées comprises
@@ -52,7 +51,7 @@ class Databases:
         return sum(self.mongo_client["bench"][name].estimated_document_count() for name in names)
 
 
-def measure(step: Step, databases: Databases, m: Measures, seconds: float):
+def measure(step: Step, databases: Databases, m: Measures):
     """Fait subir ses charges à un système ; rend une mesure après chacune.
 
     `m` : ce qui est déjà mesuré, d'où vient le nombre de lignes que la limite met dans une trame.
@@ -65,35 +64,33 @@ def measure(step: Step, databases: Databases, m: Measures, seconds: float):
         for port in ports:
             servers.append(stack.enter_context(server(step.system, port, databases, lines)).pid)
         empty = sum(map(resident_kib, servers))
-        deflate = ["--deflate"] if step.system.deflate else []
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
-        command = [GENERATOR, *deflate, step.clients, *ports]
+        command = [GENERATOR, step.system.dialect, step.clients, *ports]
         generator = stack.enter_context(program(command, "generator", **pipes))
         answer(generator)
         memory = (sum(map(resident_kib, servers)) - empty) / step.clients
         for load in step.loads:
-            messages = load.messages(step.system, step.clients // step.servers, seconds)
+            messages = load.messages(step.system, step.clients // step.servers)
             where = {"system": step.system.name, "clients": step.clients, "servers": step.servers}
             where |= {"load": load.name, "memory_kib": memory}
             order = f"{load.authors} {messages} {load.rate}\n"
-            copies = messages if step.system.mongo else 0
-            yield where | charge(order, generator, servers, databases, copies)
+            yield where | charge(order, generator, servers, databases, step.system.mongo)
 
 
-def charge(order: str, generator, servers, databases, to_copy: int) -> dict:
+def charge(order: str, generator, servers, databases, copies: bool) -> dict:
     """Envoie une charge et en attend la fin, copies dans MongoDB comprises ; rend son coût."""
     watched = [*servers, databases.redis.process.pid, databases.mongo.process.pid]
-    copied = databases.copied() if to_copy else 0
+    copied = databases.copied() if copies else 0
     before = [cpu_seconds(pid) for pid in watched]
     generator.stdin.write(order)
     result = answer(generator)
     if not result["lines"]:
         raise Failed("rien n'est arrivé à personne")
-    if to_copy:
-        deadline = time.monotonic() + COPY_TIMEOUT
-        while databases.copied() - copied < to_copy and time.monotonic() < deadline:
+    if copies:
+        wanted, deadline = copied + result["sent"], time.monotonic() + COPY_TIMEOUT
+        while databases.copied() < wanted and time.monotonic() < deadline:
             time.sleep(0.02)
-        result["uncopied"] = to_copy - (databases.copied() - copied)
+        result["uncopied"] = wanted - databases.copied()
     *used, redis, mongo = (cpu_seconds(pid) - old for pid, old in zip(watched, before, strict=True))
     return result | {"server_cpu": sum(used), "redis_cpu": redis, "mongo_cpu": mongo}
 
@@ -102,17 +99,15 @@ def charge(order: str, generator, servers, databases, to_copy: int) -> dict:
 def server(system: System, port: int, databases: Databases, lines: int):
     """Lance un serveur le temps d'un bloc, et attend qu'il écoute."""
     command = [str(word).format(port=port, lines=lines) for word in system.command]
-    urls = {"MONGO_URL": databases.mongo.url, "REDIS_URL": databases.redis.url}
-    environment = os.environ | urls | {"PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"MONGO_URL": databases.mongo.url, "REDIS_URL": databases.redis.url}
     if not system.redis:
         del environment["REDIS_URL"]
-    log = Path(system.name).name
     options = {"cwd": system.folder(), "env": environment, "stdout": subprocess.DEVNULL}
-    with program(command, log, **options) as process:
+    with program(command, system.name, **options) as process:
         deadline = time.monotonic() + START_TIMEOUT
         while not listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise Failed(f"il ne démarre pas : lis bench/.data/logs/{log}.txt")
+                raise Failed(f"il ne démarre pas : lis bench/.data/logs/{system.name}.txt")
             time.sleep(0.02)
         yield process
 
@@ -177,13 +172,12 @@ def prepare() -> None:
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     subprocess.run([compiler, "-O2", "-o", GENERATOR, BENCH / "load.c"], check=True)
-    venv = f"{sys.executable} -m venv .venv"
     pip = ".venv/bin/pip install -qU --disable-pip-version-check -r peers/requirements.txt"
     npm = "npm install --silent --no-audit --no-fund --no-package-lock"
-    for wanted, commands in ("peers/requirements.txt", (venv, pip)), ("package.json", (npm,)):
-        installed = DATA / Path(wanted).name  # une copie de ce que l'on a installé
-        if not installed.exists() or installed.read_text() != (BENCH / wanted).read_text():
-            print(f"Installation des concurrents de bench/{wanted}…", flush=True)
-            for command in commands:
-                subprocess.run(command.split(), cwd=BENCH, check=True)
-            shutil.copy(BENCH / wanted, installed)
+    wanted = (PEERS / "requirements.txt").read_text() + (BENCH / "package.json").read_text()
+    installed = DATA / "installed.txt"  # ce que l'on voulait la dernière fois
+    if not installed.exists() or installed.read_text() != wanted:
+        print("Installation des concurrents…", flush=True)
+        for command in ([sys.executable, "-m", "venv", ".venv"], pip.split(), npm.split()):
+            subprocess.run(command, cwd=BENCH, check=True)
+        installed.write_text(wanted)

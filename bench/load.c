@@ -1,6 +1,6 @@
 /* Le générateur de charge : N clients WebSocket dans un seul processus, avec epoll.
  *
- *     load [--deflate] CLIENTS PORT [PORT ...]
+ *     load text|deflate|socketio CLIENTS PORT [PORT ...]
  *
  * Il connecte ses clients, les présente, attend le silence et écrit {"ready": N}. Puis, pour chaque
  * ligne « AUTEURS MESSAGES RYTHME » lue, il fait parler les AUTEURS premiers clients à tour de rôle
@@ -11,7 +11,8 @@
  * Chaque client coche ce qu'il reçoit : une ligne perdue, doublée ou rendue à son auteur se voit. La
  * latence part de l'instant prévu : un serveur débordé ne gagne rien à ne plus lire.
  *
- * --deflate demande la compression, qu'il ne sait pas lire : chaque trame compte alors pour une ligne.
+ * « deflate » demande la compression, qu'il ne sait pas lire : chaque trame compte alors pour une
+ * ligne. « socketio » met chaque texte dans un événement de Socket.IO, sans répondre à ses pings.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -48,7 +49,7 @@ struct client {
 };
 
 static struct client *clients;
-static int count, closed, poller, deflate;
+static int count, closed, poller, deflate, socketio;
 static int authors, messages, queued;    /* la charge en cours */
 static double rate;
 static int64_t started, last_line, last_text, last_byte;
@@ -170,9 +171,10 @@ static void ask(struct client *c, int port) {
     if (c->fd < 0 || connect(c->fd, (void *)&address, sizeof address)) err(1, "connect");
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     dprintf(c->fd,
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
-        port, deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
+        socketio ? "/socket.io/?EIO=4&transport=websocket" : "/", port,
+        deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
 }
 
 /* Attend la réponse, et se présente ; désormais la connexion n'attend plus. */
@@ -185,7 +187,9 @@ static void introduce(struct client *c) {
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     watch(c, EPOLL_CTL_ADD);
     char hello[64];
-    append_frame(c, 1, hello, snprintf(hello, sizeof hello, "Hello|p%d", (int)(c - clients)));
+    const char *form = socketio ? "42[\"hello\",\"p%d\"]" : "Hello|p%d";
+    if (socketio) append_frame(c, 1, "40", 2);           /* Socket.IO : ouvre l'espace « / » */
+    append_frame(c, 1, hello, snprintf(hello, sizeof hello, form, (int)(c - clients)));
     flush(c);
 }
 
@@ -210,14 +214,14 @@ static void wait_for_quiet(int64_t quiet) {
 /* Envoie ce qui doit partir maintenant ; rend l'instant du prochain envoi. */
 static int64_t speak(void) {
     int64_t at = now(), due = at + QUIET;
-    char text[TEXT + 1];
+    char text[TEXT + 26];
+    const char *form = socketio ? "42[\"say\",\"@%016lld%08d%0*d\"]" : "@%016lld%08d%0*d";
     while (queued < messages) {
         due = started + (rate ? (int64_t)(queued * 1e6 / rate) : 0);
         if (due > at) break;
         struct client *c = &clients[queued % authors];
-        int size = snprintf(text, sizeof text, "@%016lld%08d", (long long)due, queued++);
-        memset(text + size, 'x', TEXT - size);
-        if (c->fd >= 0) append_frame(c, 1, text, TEXT);
+        int size = snprintf(text, sizeof text, form, (long long)due, queued++, TEXT - 25, 0);
+        if (c->fd >= 0) append_frame(c, 1, text, size);
     }
     for (int i = 0; i < authors; i++)
         if (clients[i].out_size && !clients[i].waiting) flush(&clients[i]);
@@ -259,29 +263,27 @@ static void run_load(void) {
            messages, lines, expected - lines, duplicates, echoes, frames,
            (last_line - started) / 1e6, used / 1e6, percentile(.5), percentile(.99),
            percentile(.999), same_order(), closed);
-    fflush(stdout);
     closed = messages = 0;
     for (int i = 0; i < count; i++) free(clients[i].seen);
     free(histogram);
 }
 
 int main(int argc, char **argv) {
-    deflate = argc > 1 && !strcmp(argv[1], "--deflate");
-    if (argc < 3 + deflate) errx(2, "load [--deflate] CLIENTS PORT [PORT ...]");
-    count = atoi(argv[1 + deflate]);
+    if (argc < 4) errx(2, "load text|deflate|socketio CLIENTS PORT [PORT ...]");
+    deflate = !strcmp(argv[1], "deflate");
+    socketio = !strcmp(argv[1], "socketio");
+    count = atoi(argv[2]);
     clients = calloc(count, sizeof *clients);
     poller = epoll_create1(0);
     prctl(PR_SET_TIMERSLACK, 1);         /* ppoll() à la microseconde */
-    for (int i = 0, ports = argc - 2 - deflate; i < count; i += WINDOW, serve(0)) {
+    setlinebuf(stdout);
+    for (int i = 0; i < count; i += WINDOW, serve(0)) {
         for (int j = i; j < count && j < i + WINDOW; j++)
-            ask(&clients[j], atoi(argv[2 + deflate + j % ports]));
+            ask(&clients[j], atoi(argv[3 + j % (argc - 3)]));
         for (int j = i; j < count && j < i + WINDOW; j++) introduce(&clients[j]);
     }
     wait_for_quiet(2 * QUIET);
     printf("{\"ready\": %d}\n", count - closed);
-    fflush(stdout);
-    char command[128];
-    while (fgets(command, sizeof command, stdin))
-        if (sscanf(command, "%d %d %lf", &authors, &messages, &rate) == 3) run_load();
+    while (scanf("%d %d %lf", &authors, &messages, &rate) == 3) run_load();
     return 0;
 }

@@ -31,11 +31,8 @@ class Measures:
         return [figure(record) for record in self.records if where.items() <= record.items()]
 
     def median(self, figure, *where) -> float:
-        """Rend la médiane d'un chiffre ; lève LookupError s'il n'a pas été mesuré."""
-        values = self.values(figure, *where)
-        if not values:
-            raise LookupError
-        return median(values)
+        """Rend la médiane d'un chiffre ; lève StatisticsError s'il n'a pas été mesuré."""
+        return median(self.values(figure, *where))
 
     def write(self, path: Path) -> None:
         with path.open("w", encoding="utf-8", newline="") as file:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import systems
-from .systems import CHATROOM, LIMIT, SYSTEMS, VARIANTS, System
+from .systems import CHATROOM, II2, II3, LIMIT, NODE, STREAM, SYSTEMS, UWS, VARIANTS, System
 
 
 @dataclass(frozen=True)
@@ -14,15 +13,15 @@ class Load:
     authors: int
     rate: float = 0
 
-    def messages(self, system: System, clients: int, seconds: float) -> int:
-        """Rend combien de messages envoyer pour occuper le système à peu près `seconds` secondes.
+    def messages(self, system: System, clients: int) -> int:
+        """Rend combien de messages envoyer pour occuper le système à peu près une seconde.
 
         À rythme fixe, on raccourcit pour qui ne suit pas : son retard ne ferait que grandir.
         """
         price = system.cost * clients / 1e6  # secondes de calcul par message
         if self.rate:
-            return int(min(self.rate * seconds, max(4 * seconds / price, 30)))
-        return int(min(max(seconds / price, self.authors, 20), 10_000))
+            return int(min(self.rate, max(4 / price, 30)))
+        return int(min(max(1 / price, self.authors, 20), 10_000))
 
 
 ONE = Load("saturé, 1 auteur", 1)
@@ -55,9 +54,9 @@ def one_round(beside: tuple[System, ...] = ()):
         # La limite met autant de lignes par trame que chatroom sous la même charge : une à la fois.
         for some in zip(loads) if system is LIMIT else (loads,):
             yield Step(system, 500, some)
-    for system in (CHATROOM, *beside, *SYSTEMS[2:6], systems.STREAM):
+    for system in (CHATROOM, *beside, II3, II2, UWS, NODE, STREAM):
         yield Step(system, 100, (LONE, SMALL))
-    for system in (CHATROOM, *beside, systems.NODE, systems.UWS):
+    for system in (CHATROOM, *beside, NODE, UWS):
         yield Step(system, 2000, (HUNDRED,))
     for system in VARIANTS:
         yield Step(system, 500, (HUNDRED, SLOWER) if system.changes else (SLOWER,))

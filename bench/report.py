@@ -1,4 +1,4 @@
-"""Des mesures au compte rendu : results.md et les graphiques."""
+"""Des mesures au compte rendu : results.md et le graphique."""
 
 from operator import itemgetter as key
 from pathlib import Path
@@ -75,13 +75,6 @@ GROUP_TABLES = {
     }),
 }  # fmt: skip
 
-CHARTS = {
-    "bench-cout.svg": ("Calcul du serveur par ligne livrée : 500 clients, 100 auteurs saturés",
-                       "µs, échelle logarithmique", cost, HUNDRED),
-    "bench-latence.svg": ("Une ligne sur cent arrive plus tard : 500 clients, 1000 messages/s",
-                          "ms, échelle logarithmique", key("p99"), LARGE),
-}  # fmt: skip
-
 
 def spread(values) -> str:
     """Écrit une médiane, et l'étendue des mesures s'il y en a plusieurs."""
@@ -111,7 +104,7 @@ def system_table(m: Measures, names, columns) -> str:
     for name in names:
         cells = [spread(m.values(figure, name, *where)) for figure, *where in columns.values()]
         if any(cell != "—" for cell in cells):
-            rows.append([LABELS.get(name, name), *cells, received(m, name)])
+            rows.append([LABELS[name], *cells, received(m, name)])
     return table(["", *columns, "reçu, en tout"], *rows)
 
 
@@ -133,8 +126,7 @@ def goals_table(m: Measures) -> str:
 
 def sections(m: Measures):
     """Rend le titre et le tableau de chaque partie du compte rendu."""
-    known = [system.name for system in SYSTEMS]
-    names = [*known, *sorted({one["system"] for one in m.records if "/" in one["system"]})]
+    names = [*(system.name for system in SYSTEMS), "beside"]
     yield "Les objectifs", goals_table(m)
     for title, columns in SYSTEM_TABLES.items():
         yield title, system_table(m, names, columns)
@@ -145,16 +137,16 @@ def sections(m: Measures):
 
 
 def write(m: Measures, folder: Path, images: Path) -> None:
-    """Écrit results.md dans un dossier et les graphiques dans un autre."""
+    """Écrit results.md dans un dossier et le graphique dans un autre."""
     taken = "Comment chaque chiffre est pris : [README.md](README.md)."
     parts = [f"## {title}\n\n{lines}" for title, lines in sections(m) if lines]
     text = "\n\n".join(["# Ce que mesure le banc", *m.remarks, taken, *parts])
     (folder / "results.md").write_text(f"{text}\n", encoding="utf-8")
-    for file, (title, unit, figure, load) in CHARTS.items():
-        rows = [
-            (system.label.replace("`", ""), median(values), KINDS.get(system.name, "peer"))
-            for system in SYSTEMS
-            if (values := m.values(figure, system.name, load))
-        ]
-        if rows:
-            charts.bars(images / file, title, unit, rows)
+    rows = [
+        (system.label.replace("`", ""), median(values), KINDS.get(system.name, "peer"))
+        for system in SYSTEMS
+        if (values := m.values(cost, system.name, HUNDRED))
+    ]
+    if rows:
+        title = "Calcul du serveur par ligne livrée : 500 clients, 100 auteurs saturés"
+        charts.bars(images / "bench-cout.svg", title, "µs, échelle logarithmique", rows)

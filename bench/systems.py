@@ -25,8 +25,8 @@ class System:
 
     `command` contient {port}, et {lines} : combien de lignes la limite met dans une trame. `cost`
     est le coût attendu, en µs de calcul par ligne : il ne sert qu'à choisir combien de messages
-    envoyer, pour que chaque mesure dure à peu près autant. Une variante a des `changes` : dans un
-    fichier, chaque passage que l'on remplace, et par quoi.
+    envoyer, pour que chaque mesure dure à peu près autant. `dialect` est ce que parle le
+    générateur. Une variante a des `changes` : les passages que l'on remplace dans un fichier.
     """
 
     name: str
@@ -35,7 +35,7 @@ class System:
     cost: float
     redis: bool = True
     mongo: bool = False
-    deflate: bool = False
+    dialect: str = "text"
     file: str = ""
     changes: tuple[tuple[str, str], ...] = ()
 
@@ -59,10 +59,9 @@ def script(name, label, *words, cost, **more):
     return System(name, label, (sys.executable, *words, "-p", "{port}"), cost, **more)
 
 
-def beside(path: str) -> System:
+def beside(path: Path) -> System:
     """Un autre serveur de chat, donné par son chemin, à mesurer à côté de chatroom."""
-    path = str(Path(path).resolve())
-    return script(path, path, path, cost=0.5, mongo=True)
+    return script("beside", LABELS["beside"], path.resolve(), cost=0.5, mongo=True)
 
 
 # Nos serveurs.
@@ -78,15 +77,21 @@ STREAM_SERVER = (sys.executable, PEERS / "stream_server.py", "{port}")
 NODE = System("node", "Node `ws` + redis", NODE_SERVER, 8)
 NODE_ALONE = System("node-alone", "Node `ws`, sans Redis", NODE_SERVER, 8, redis=False)
 UWS = System("uws", "uWebSockets (socketify)", UWS_SERVER, 2, redis=False)
-FASTAPI = System("fastapi", "FastAPI + redis", (*UVICORN, "fastapi_server:app"), 14)
+FASTAPI_SERVER = (*UVICORN, "fastapi_server:app")
+FASTAPI = System("fastapi", "FastAPI + redis", FASTAPI_SERVER, 14)
+FASTAPI_ALONE = System("fastapi-alone", "FastAPI, sans Redis", FASTAPI_SERVER, 14, redis=False)
+SOCKETIO = System("socketio", "python-socketio + AsyncRedisManager",
+                  (*UVICORN, "socketio_server:app"), 50, dialect="socketio")  # fmt: skip
 CHANNELS = System("channels", "Channels + channels_redis", (*UVICORN, "channels_server:app"), 150)
+CORE = System("channels-core", "Channels, couche `core`", (*UVICORN, "channels_server:core"), 250)
 STREAM = System("stream", "un lecteur de stream Redis par client", STREAM_SERVER, 100)
 
 # Ce que l'on ne peut guère battre.
 LIMIT_SERVER = (sys.executable, PEERS / "limit.py", "{port}", "{lines}")
 LIMIT = System("limit", "limite, les trames de chatroom", LIMIT_SERVER, 0.2, redis=False)
 
-SYSTEMS = (CHATROOM, LIMIT, II3, II2, UWS, NODE, FASTAPI, STREAM, CHANNELS, I3, NODE_ALONE)
+SYSTEMS = (CHATROOM, LIMIT, II3, II2, UWS, NODE, FASTAPI, SOCKETIO, STREAM, CHANNELS, CORE)
+SYSTEMS += (I3, NODE_ALONE, FASTAPI_ALONE)
 
 
 def variant(system, name, label, file, *changes, **more):
@@ -121,7 +126,7 @@ VARIANTS = (
     I3,
     variant(I3, "loop", "boucle de `await send()`", "ws_i_3_server.py", *LOOP, cost=12),
     variant(I3, "gather", "`asyncio.gather`", "ws_i_3_server.py", *GATHER, cost=25),
-    variant(I3, "deflate", "compression", "ws_i_3_server.py", DEFLATE, cost=20, deflate=True),
+    variant(I3, "deflate", "compression", "ws_i_3_server.py", DEFLATE, cost=20, dialect="deflate"),
     II2,
     variant(II2, "one-line", "une ligne par trame", "ws_ii_2_server.py", ONE_LINE, cost=10),
     variant(II2, "no-rest", "sans repos", "ws_ii_2_server.py", NO_REST, cost=8),
@@ -129,3 +134,4 @@ VARIANTS = (
     variant(CHATROOM, "no-rest", "sans repos", "chatroom/room.py", NO_REST),
 )
 LABELS = {system.name: system.label for system in (*SYSTEMS, *VARIANTS)}
+LABELS["beside"] = "le serveur à côté"

@@ -84,12 +84,12 @@ def generator(tmp_path_factory):
     return program
 
 
-async def measured(generator, handler, *options, compression=None):
+async def measured(generator, handler, dialect="text", compression=None):
     """Rend ce que le générateur dit d'une salle tenue par `handler`."""
     async with serve(handler, "127.0.0.1", 0, compression=compression) as server:
         port = server.sockets[0].getsockname()[1]
         process = await asyncio.create_subprocess_exec(
-            *map(str, [generator, *options, CLIENTS, port]),
+            *map(str, [generator, dialect, CLIENTS, port]),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
@@ -115,9 +115,27 @@ async def test_generator_finds_no_fault_in_a_sound_room(generator):
 
 async def test_generator_counts_compressed_frames(generator):
     """Avec la compression, que le générateur ne lit pas, une trame vaut une ligne."""
-    result = await measured(generator, sound_room, "--deflate", compression="deflate")
+    result = await measured(generator, sound_room, "deflate", compression="deflate")
     assert result["lines"] == result["frames"] == MESSAGES * (CLIENTS - 1)
     assert (result["p50"], result["same_order"]) == (0, -1)
+
+
+async def test_generator_speaks_socketio(generator):
+    """À un serveur Socket.IO, le générateur se présente et parle par des événements."""
+
+    async def chat(websocket):
+        assert websocket.request.path == "/socket.io/?EIO=4&transport=websocket"
+        assert await websocket.recv() == "40"
+        event, pseudo = json.loads((await websocket.recv()).removeprefix("42"))
+        assert event == "hello" and pseudo.startswith("p")
+        async for message in websocket:
+            event, text = json.loads(message.removeprefix("42"))
+            for peer in websocket.server.connections - {websocket} if event == "say" else ():
+                await peer.send("42" + json.dumps(["said", f"{pseudo} a dit : {text}"]))
+
+    result = await measured(generator, chat, "socketio")
+    assert result["lines"] == MESSAGES * (CLIENTS - 1)
+    assert (result["lost"], result["duplicates"], result["echoes"], result["closed"]) == (0,) * 4
 
 
 async def test_generator_counts_every_fault(generator):

@@ -1,24 +1,21 @@
 """Django Channels et channels_redis : un groupe, un consommateur par connexion.
 
-REDIS_URL=... uvicorn --app-dir peers channels_server:app --port PORT
-
-La couche est `pubsub` : celle par défaut, `core`, coûte davantage et perd ce qui dépasse sa file.
+`app` passe par la couche `pubsub`, `core` par celle du même nom, la première des deux : sa file par
+client garde ici cent mille messages au lieu de cent, au-delà desquels elle les perd.
 """
 
 import os
 
-import django
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import ProtocolTypeRouter
 from django.conf import settings
 
-BACKEND = "channels_redis.pubsub.RedisPubSubChannelLayer"
-LAYER = {"BACKEND": BACKEND, "CONFIG": {"hosts": [os.environ["REDIS_URL"]]}}
-settings.configure(
-    SECRET_KEY="banc", INSTALLED_APPS=["channels"], CHANNEL_LAYERS={"default": LAYER}
-)
-django.setup()
-
-from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402
-from channels.routing import ProtocolTypeRouter  # noqa: E402
+# redis-py 8 n'ouvre que cent connexions, et coupe celle qui attend un message depuis 5 s.
+REDIS = {"address": os.environ["REDIS_URL"], "max_connections": 10_000, "socket_timeout": None}
+PUBSUB = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS]}}
+CONFIG = {"hosts": [REDIS], "capacity": 100_000}
+CORE = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": CONFIG}
+settings.configure(CHANNEL_LAYERS={"default": PUBSUB, "core": CORE})
 
 
 class Chat(AsyncWebsocketConsumer):
@@ -38,4 +35,9 @@ class Chat(AsyncWebsocketConsumer):
             await self.send(text_data=event["line"])
 
 
+class CoreChat(Chat):
+    channel_layer_alias = "core"
+
+
 app = ProtocolTypeRouter({"websocket": Chat.as_asgi()})
+core = ProtocolTypeRouter({"websocket": CoreChat.as_asgi()})

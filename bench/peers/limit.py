@@ -1,20 +1,17 @@
 """La limite : un protocole asyncio nu, qui écrit à chacun une trame toute faite.
 
-    python limit.py PORT LIGNES
-
 Ni bibliothèque, ni session, ni base : il reste surtout le prix des appels à `send` du système. Une
-trame part dès qu'elle a LIGNES lignes, ou que la plus vieille attend depuis 15 ms, comme chez nous.
+trame part dès qu'elle a LINES lignes, ou que la plus vieille attend depuis 15 ms, comme chez nous.
 """
 
 import asyncio
-import base64
-import hashlib
 import re
 import sys
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
+from websockets.utils import accept_key
+
+PORT, LINES = map(int, sys.argv[1:])
 REST = 0.015
-LINES = int(sys.argv[2])
 
 everyone = set()
 waiting = []  # (auteur, ligne)
@@ -50,19 +47,16 @@ class Peer(asyncio.Protocol):
         self.transport, self.rest, self.pseudo = transport, b"", None
 
     def data_received(self, data):
-        self.rest += data
-        if self not in everyone:
-            if b"\r\n\r\n" not in self.rest:
-                return
-            head, _, self.rest = self.rest.partition(b"\r\n\r\n")
-            key = re.search(rb"Sec-WebSocket-Key: (\S+)", head)[1]
-            accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
-            self.transport.write(
-                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        if self not in everyone:  # la demande, que le générateur envoie d'un coup
+            key = re.search(rb"Sec-WebSocket-Key: (\S+)", data)[1].decode()
+            answer = (
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                f"Connection: Upgrade\r\nSec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
             )
+            self.transport.write(answer.encode())
             everyone.add(self)
-        data, start = self.rest, 0
+            return
+        data, start = self.rest + data, 0
         while len(data) - start >= 6:
             end = start + 6 + (data[start + 1] & 0x7F)  # le générateur n'en envoie que de courtes
             if len(data) < end:
@@ -83,5 +77,5 @@ class Peer(asyncio.Protocol):
 
 
 loop = asyncio.new_event_loop()
-loop.run_until_complete(loop.create_server(Peer, "127.0.0.1", int(sys.argv[1]), backlog=512))
+loop.run_until_complete(loop.create_server(Peer, "127.0.0.1", PORT, backlog=512))
 loop.run_forever()

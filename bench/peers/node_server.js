@@ -1,14 +1,11 @@
 // Node avec `ws`, et Redis (pub/sub) quand REDIS_URL est donné : la façon la plus courante de tenir
 // une salle à plusieurs serveurs.
-//
-//     node node_server.js PORT
-const { createServer } = require("http");
 const { createClient } = require("redis");
 const { WebSocketServer, WebSocket } = require("ws");
 
 const url = process.env.REDIS_URL;
-const http = createServer();
-const server = new WebSocketServer({ server: http, perMessageDeflate: false });
+const options = { host: "127.0.0.1", port: Number(process.argv[2]), backlog: 512 };
+let server;
 
 function passOn(author, line) {
   for (const client of server.clients) {
@@ -29,6 +26,8 @@ async function main() {
     say = (author, line) => publisher.publish("room", JSON.stringify([author, line]));
   }
   let nextId = 1;
+  // En dernier : qui serait arrivé avant que Redis réponde n'aurait été écouté de personne.
+  server = new WebSocketServer({ ...options, perMessageDeflate: false });
   server.on("connection", (client) => {
     client.id = `${process.pid}-${nextId++}`;
     client.on("message", (data) => {
@@ -37,8 +36,6 @@ async function main() {
       else client.pseudo = text.split("|")[1];
     });
   });
-  // En dernier : qui serait arrivé avant que Redis réponde n'aurait été écouté de personne.
-  http.listen(Number(process.argv[2]), "127.0.0.1", 512);
 }
 
 main();

@@ -1,7 +1,5 @@
 """Un stream de Redis, et un lecteur par client, comme le montrent les tutoriels.
 
-REDIS_URL=... python stream_server.py PORT
-
 Chaque client a sa tâche, qui attend dans XREAD sur une connexion à Redis qui lui est propre.
 """
 

@@ -1,7 +1,4 @@
-"""uWebSockets (C++) par socketify : la même salle, par son propre `publish`, sans Redis.
-
-python uws_server.py PORT
-"""
+"""uWebSockets (C++) par socketify : la même salle, par son propre `publish`, sans Redis."""
 
 import sys
 
