@@ -170,14 +170,18 @@ async def test_generator_sees_a_different_order(generator):
 async def test_generator_reports_a_closed_connection(generator):
     """Une connexion que le serveur coupe est comptée, et ses lignes sont perdues."""
 
+    given = []  # ce que le dernier client a reçu, dans l'ordre où ses deux auteurs sont lus
+
     async def chat(websocket):
         websocket.hello = await websocket.recv()
         async for message in websocket:
             for peer in websocket.server.connections - {websocket}:
-                if int(message[17:25]) == 20 and peer.hello == LAST:
+                if peer.hello == LAST and len(given) == 20:
                     await peer.close(1013)
-                else:
-                    await peer.send(f"p a dit : {message}")
+                    continue
+                if peer.hello == LAST:
+                    given.append(message)
+                await peer.send(f"p a dit : {message}")
 
     result = await measured(generator, chat)
     assert result["closed"] == 1
