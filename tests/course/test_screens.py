@@ -220,6 +220,7 @@ def test_screens_of_ii_3(lab: Lab):
     zoe = lab.enter("ii3-zoe", "zoé")
     lab.shows("ii3-zoe", lambda: zoe.text)
     lab.answers("ii3-mongo")
+    lab.answers("ii3-async")
 
 
 def test_screens_of_iii(lab: Lab):
