@@ -209,7 +209,7 @@ def test_goals_are_judged_in_both_senses():
 
 
 def test_results_page_and_charts_are_the_published_figures(tmp_path):
-    """results.md et les graphiques viennent des mesures publiées, results.csv."""
+    """results.md et le graphique viennent des mesures publiées, results.csv."""
     report.write(Measures.read(BENCH / "results.csv"), tmp_path, tmp_path)
     made = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     kept = [BENCH / "results.md", *(systems.ROOT / "img").glob("bench-*.svg")]
