@@ -2,14 +2,40 @@
 
 import asyncio
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 
 # Une machine très chargée a besoin de plus de temps : ce facteur multiplie toutes les échéances.
 PATIENCE = float(os.environ.get("TESTS_PATIENCE", "1"))
+AGAIN = 5  # secondes, si quelqu'un a rattrapé l'alarme pour autre chose
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Lève TimeoutError au bout de ce temps, même au milieu d'un calcul qui ne rend pas la main.
+
+    Un rendu peut écrire de quoi occuper des heures une expression régulière.
+    """
+    if not hasattr(signal, "SIGALRM") or threading.current_thread() != threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds * PATIENCE, AGAIN)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 async def until(condition: Callable[[], T], seconds: float) -> T | None:

@@ -12,7 +12,7 @@ from grader.finding.names import ROLES, SUFFIXES, role_of
 # Ce qui se copie, mais où l'on ne cherche pas de scripts.
 SKIPPED = {MODULES, "tests", "rendus", "bench"}
 LEFT_OUT = re.compile(r"pseudo|Hello\||echo\.websocket|(?:^|/)(?:old|brouillon|test)", re.I)
-LOADS = re.compile(r"""<script[^>]*\ssrc\s*=\s*["']?([^"'>\s?#]+)""", re.I)
+LOADS = re.compile(r"""<script[^<>]*\ssrc\s*=\s*["']?([^"'>\s?#]+)""", re.I)
 
 
 class HandIn:

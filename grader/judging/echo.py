@@ -17,6 +17,7 @@ from grader.running.screen import Door, tail
 from grader.verdict import Came, CouldNotRun, Remark, Verdict, Verdicts, expect, failed, passed
 
 ANSWER = 3  # secondes pour une réponse
+LONGEST = 2000  # caractères lus d'une réponse
 TURNS = 6  # réponses ou messages tapés avant de conclure
 HELLO = r"hello\s+client\s*!\s*received\s*:?[\s\\\"'«“‘]*{}"  # en JSON, \" est un guillemet
 REPLY = "i1.server.reply"
@@ -93,7 +94,7 @@ async def _judge(server: Program, form: Form) -> Verdicts:
     await link.settle(0.3, 1)
     first = word(4)
     if answers := await _ask(link, first, form):
-        got = " / ".join(map(text_of, answers))
+        got = " / ".join(map(text_of, answers))[:LONGEST]
         echoed = any(mentions(frame, first) for frame in answers)
         hello = re.search(HELLO.format(first), got, re.I)
         more = await _ask(link, word(4), form, 1)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader.clock import PATIENCE
+from grader.clock import PATIENCE, alarm
 from grader.finding.handin import HandIn
 from grader.judging import chat_client, chat_server, echo, history, sessions
 from grader.judging.student import Student
@@ -14,6 +14,7 @@ from grader.running.enclosure import enclosed
 from grader.table import Check, Table
 from grader.verdict import Came, CouldNotRun, State, Verdict, Verdicts, could_not_run, not_reached
 
+CLOSING = 20  # secondes de plus, pour tout arrêter, avant que l'alarme ne sonne
 UNIT_SECONDS = 100  # une part du travail ne prend jamais plus, quoi que fasse le rendu
 
 
@@ -89,7 +90,8 @@ class Grading:
         if not any(map(self.student.has, UNITS[name].roles)):
             return {check.id: self._absent(name) for check in checks}
         try:
-            return asyncio.run(self._bounded(name))
+            with alarm(UNIT_SECONDS + CLOSING):
+                return asyncio.run(self._bounded(name))
         except CouldNotRun as reason:
             verdict = could_not_run(reason.came, **reason.params)
         except TimeoutError:

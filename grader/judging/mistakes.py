@@ -6,10 +6,12 @@ Une faute reconnue n'a jamais fait échouer personne : elle explique un échec d
 import ast
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 
 from grader.finding.code import Code, parts
 from grader.verdict import Event, Mistake
 
+LONGEST = 20_000  # caractères lus de ce qu'un programme a écrit
 ENDS = ("leave", "abrupt", "next", "remove")
 READS = ("hget", "hgetall", "hkeys", "hvals", "keys", "lrange", "scan_iter", "smembers")
 REMOVES = ("remove", "discard", "pop", "popitem", "clear")
@@ -21,10 +23,13 @@ def recognise(code: Code, check: str, output: str, events: Sequence[Event]) -> M
 
     `output` est ce que le programme a écrit, `events` ce que le calque a noté.
     """
+    output = output[-LONGEST:]
     found = syntax(code, output) or unawaited(events) or traceback(code, output)
     kind = check.rpartition(".")[2]
     finders = (finder for finder, checks in FINDERS if kind in checks)
-    return found or next(filter(None, (finder(code) for finder in finders)), None)
+    with suppress(RecursionError):  # un code écrit pour cela : son échec n'est pas expliqué
+        return found or next(filter(None, (finder(code) for finder in finders)), None)
+    return None
 
 
 # --- D'après l'exécution --------------------------------------------------------------------------

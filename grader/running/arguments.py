@@ -9,6 +9,7 @@ from grader.running.questions import TOGETHER
 NICKNAME = "\0pseudo"  # remplacé par le pseudo de qui entre
 NAMELESS = "visiteur"  # le pseudo de qui n'en a pas encore
 SPOKEN = "coucouducorrecteur"  # le message d'un client qui le veut en argument
+LONGEST = 20_000  # caractères lus de ce qu'il a écrit avant de finir
 HOST, PORT = "127.0.0.1", "8888"
 # Ce que l'on essaie quand rien ne dit ce que sont les arguments, du plus courant au plus rare.
 ARGUMENTS = (
@@ -58,7 +59,8 @@ def required(output: str) -> list[str]:
 
 def in_usage(output: str) -> list[str]:
     """Ceux d'une ligne « usage : script.py <ip> <port> [pseudo] », sans les facultatifs."""
-    found = re.search(r"(?:usage|utilisation)\s*:?[^\n]*?\.(?:py|m?js)\b(.*)", output, re.I)
+    usage = r"(?:usage|utilisation)\s*:?[^\n]*?\.(?:py|m?js)\b(.*)"
+    found = re.search(usage, output[-LONGEST:], re.I)
     arguments = []
     for wanted in re.findall(r"<[^<>]+>|\[[^\]]*\]|\S+", found[1]) if found else []:
         if wanted.startswith("-"):

@@ -21,6 +21,7 @@ from grader.clock import PATIENCE, still, until
 from grader.finding.inventory import Inventory
 from grader.running.enclosure import current
 from grader.running.kernel import descendants, usage
+from grader.running.program import QUESTION
 from grader.running.questions import HOST, NAME, PORT, URL
 from grader.running.scratch import Scratch
 from grader.running.screen import Door
@@ -54,7 +55,7 @@ NOWHERE = 1  # un port où personne n'écoute
 AVOID = re.compile(r"quit|d[ée]con|disc|clear|effac|clos|ferm|leav|stop|reset|annul|cancel", re.I)
 SUBMIT = re.compile(r"envo|send|ok|valid", re.I)
 ENTER = re.compile(r"connec|rejoi|join|entr|start|démar|open|ouvr|login", re.I)
-MODULE = re.compile(r"^\s*(import|export)\b", re.M)
+MODULE = re.compile(r"^[ \t]*(import|export)\b", re.M)
 EMPTY = """<!doctype html><meta charset="utf-8"><title>TP7</title><body>
 <script{kind} src="{script}"></script>"""
 
@@ -250,7 +251,7 @@ class Page:
     @property
     def question(self) -> str:
         """La question de `prompt()` qui attend une réponse."""
-        return "" if self._prompts.empty() else self._asking
+        return "" if self._prompts.empty() else self._asking[-QUESTION:]
 
     async def quiet(self, silence: float = 0.25, longest: float = 3) -> None:
         """Attend que la page ne change plus, ou qu'elle pose une question."""

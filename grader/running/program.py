@@ -26,6 +26,7 @@ from grader.verdict import Event, Note, Remark
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\x1b[@-Z\\-_78=>c]")
 MAX_OUTPUT = 1_000_000  # caractères gardés de ce qu'il écrit
+QUESTION = 2000  # caractères que l'on en lit pour savoir ce qu'il demande
 LOOK = 0.05  # secondes entre deux mesures de ce qu'il prend
 LIMITS = {
     "RLIMIT_CPU": 30,  # secondes
@@ -146,8 +147,8 @@ class Program:
 
     @property
     def question(self) -> str:
-        """Ce qu'il a écrit depuis la dernière ligne tapée."""
-        return self.output[self._told :].removeprefix(self._last).strip()
+        """La fin de ce qu'il a écrit depuis la dernière ligne tapée."""
+        return self.output[self._told :].removeprefix(self._last).strip()[-QUESTION:]
 
     async def tell(self, line: str) -> None:
         """Tape une ligne ; un programme fini ne la lira pas, et ce n'est pas une erreur."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.clock import PATIENCE
+from grader.clock import PATIENCE, alarm
 from grader.running import isolation, network
 from grader.running.bases import WORD, unescape
 from grader.running.guard import spawn
@@ -151,3 +152,9 @@ def test_a_value_of_redis_is_read_whole() -> None:
     """Guillemets, espaces et barres d'une commande notée par MONITOR."""
     line = rb'"SET" "a \"b\" c" "fin\\" "\xc3\xa9\n"'
     assert [unescape(word) for word in WORD.findall(line)] == ["SET", 'a "b" c', "fin\\", "é\n"]
+
+
+def test_an_alarm_stops_a_long_computation() -> None:
+    """Une expression régulière qui n'en finit pas est interrompue."""
+    with pytest.raises(TimeoutError), alarm(0.2):
+        re.search("(a+)+b", "a" * 60)
