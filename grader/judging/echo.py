@@ -14,7 +14,17 @@ from grader.learning.wire import REFUSED, Frame, Link, Mock, Visit, mentions, te
 from grader.running.arguments import SPOKEN
 from grader.running.program import Program
 from grader.running.screen import Door, tail
-from grader.verdict import Came, CouldNotRun, Remark, Verdict, Verdicts, expect, failed, passed
+from grader.verdict import (
+    Came,
+    CouldNotRun,
+    Remark,
+    Verdict,
+    Verdicts,
+    could_not_run,
+    expect,
+    failed,
+    passed,
+)
 
 ANSWER = 3  # secondes pour une réponse
 LONGEST = 2000  # caractères lus d'une réponse
@@ -50,7 +60,12 @@ async def server(student: Student) -> Verdicts:
     verdicts = await _exchange(student, str)
     for remark, find_form in ((Remark.BINARY_ONLY, _bytes_form), (Remark.OWN_FORM, _own_form)):
         silent = REPLY in verdicts and verdicts[REPLY].bad
-        if silent and (form := await find_form(student)):
+        try:
+            form = await find_form(student) if silent else None
+        except CouldNotRun as reason:  # la langue de ce serveur n'a pas pu être apprise
+            verdicts[REPLY] = could_not_run(reason.came, **reason.params)
+            form = None
+        if form:
             again = await _exchange(student, form)
             if REPLY in again and again[REPLY].good:
                 again[REPLY].remarks.append((remark, {}))
@@ -63,14 +78,21 @@ async def _bytes_form(_: Student) -> Form:
 
 
 async def _own_form(student: Student) -> Form | None:
-    """La forme des messages d'un client du même rendu, s'ils ne sont pas que le texte tapé."""
+    """La forme des messages d'un client du même rendu, s'ils ne sont pas que le texte tapé.
+
+    Lève CouldNotRun si aucun ne l'a montrée et que l'un d'eux n'a pas pu être lancé ici.
+    """
+    lacking: CouldNotRun | None = None
     for role in filter(student.has, ("i1.client", "i2.client.js", "i2.client.html")):
         try:
             _, sent = await _try(student, "i1.client", role)
-        except CouldNotRun:
+        except CouldNotRun as reason:
+            lacking = reason
             continue
         if sent and not sent.is_plain:
             return sent.saying
+    if lacking:
+        raise lacking
     return None
 
 

@@ -129,6 +129,8 @@ class Launcher:
         except CouldNotRun:
             scratch.remove()
             raise
+        if self.hand_in.packages:
+            environment["TP7_PACKAGES"] = str(self.hand_in.packages)
         arguments = [pseudo if value == NICKNAME else value for value in recipe.arguments]
         program = Program([*command, *arguments], scratch, script.parents[recipe.above], remarks)
         self._started.append(program)
@@ -144,8 +146,6 @@ class Launcher:
             places.append(sysconfig.get_path("purelib"))
             remarks.append((Remark.NEWER_PYTHON_USED, {"python": Path(python).name}))
         environment = {"PYTHONPATH": ":".join(places)}
-        if self.hand_in.packages:
-            environment["TP7_PACKAGES"] = str(self.hand_in.packages / "python")
         if role not in self._obsolete:
             self._obsolete[role] = obsolete(self.hand_in, self.hand_in.scripts[role])
         if self._obsolete[role]:
