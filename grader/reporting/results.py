@@ -7,7 +7,7 @@ import pytest
 from grader.reporting.files import write_class, write_student
 from grader.reporting.record import Record, student_of
 from grader.reporting.session import Session
-from grader.reporting.terminal import class_lines, progress, table_lines
+from grader.reporting.terminal import class_lines, progress, table_lines, untried_lines
 from grader.running.isolation import isolation
 from grader.verdict import Came
 
@@ -104,6 +104,7 @@ class Results:
                 yield from table_lines(student, self.session.speech)
         if len(students) > 1:
             yield from class_lines(students, self.session.speech)
+            yield from untried_lines(students, self.session.speech)
         came = {check["came"] for student in students for check in student["checks"]}
         if came & set(PACKAGES) and not self.installer:
             yield ""

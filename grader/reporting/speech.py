@@ -31,7 +31,9 @@ class Speech:
         return text.replace(".", ",") if self.language == "fr" else text
 
     def points(self, check: Record, over: str = "/") -> str:
-        return f"{self.number(check['points'])}{over}{self.number(check['max'])}"
+        untried = check["state"] == State.COULD_NOT_RUN
+        earned = "?" if untried else self.number(check["points"])
+        return f"{earned}{over}{self.number(check['max'])}"
 
     def between(self, low: float, high: float) -> str:
         """« 12 », ou « 12–15 » tant que ce n'est pas définitif."""

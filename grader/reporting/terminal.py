@@ -9,6 +9,7 @@ from grader.table import STEPS
 from grader.verdict import State
 
 WIDTH = 96
+REASONS = 12  # raisons dites au plus, les plus fréquentes d'abord
 INDENT = " " * 37
 
 
@@ -37,6 +38,23 @@ def class_lines(students: list[Record], speech: Speech) -> Iterator[str]:
         warning = "" if student["final"] else say("provisional_short")
         cells = [student["name"].ljust(wide), speech.score(student).ljust(14)]
         yield "  ".join([*cells, speech.bonus(student).ljust(12), *shares, warning]).rstrip()
+
+
+def untried_lines(students: list[Record], speech: Speech) -> Iterator[str]:
+    """Ce qui n'a pas été essayé, et chez combien : une raison n'est dite qu'une fois."""
+    reasons = Counter(
+        reason
+        for student in students
+        for reason in {
+            flat(check["actual"])
+            for check in student["checks"]
+            if check["state"] == State.COULD_NOT_RUN
+        }
+    )
+    if reasons:
+        yield ""
+    for reason, count in reasons.most_common(REASONS):
+        yield speech.titled(State.COULD_NOT_RUN, f"({count}) {reason}")
 
 
 def share(student: Record, step: str) -> str:

@@ -65,6 +65,7 @@ def test_terminal_and_exit_code(graded) -> None:
     assert re.search(r"^Cléo +2,5–8,5 .*provisoire$", done.stdout, re.M)
     assert "Bob : RIEN DE CE TP ICI" in done.stdout.partition("1/3")[0], "dit avant de noter"
     assert done.stdout.count("--installer") == 1
+    assert done.stdout.count("PAS ESSAYÉ : (1) Le paquet Python `un_paquet_que_personne") == 1
     assert "✗ i1.server.hello" not in done.stdout, "le détail de chacun est dans sa page"
     assert "skipped" not in done.stdout and "nodes" not in done.stdout, "pytest parle anglais"
 
