@@ -85,6 +85,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid)
 
+        def remove_node(self, node: Any) -> str | None:
+            """Un processus est mort : un autre fait le reste, sauf ce qui l'a tué.
+
+            Celui de xdist redonne aussi ce qui était fini, et attend alors pour toujours.
+            """
+            work = self.assigned_work.pop(node)
+            unfinished = [scope for scope, unit in work.items() if not all(unit.values())]
+            if not unfinished:
+                return None
+            fatal, *others = unfinished
+            self.workqueue.update({scope: work[scope] for scope in others})
+            for other in self.assigned_work:
+                self._reschedule(other)
+            return str(next(nodeid for nodeid, done in work[fatal].items() if not done))
+
     return Grouped(config, log)
 
 

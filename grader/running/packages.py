@@ -39,6 +39,7 @@ IMITATED = {"aioredis", "uvloop"}  # le calque en tient lieu
 # Un fichier du rendu qui manque, plutôt qu'un paquet de ce nom.
 OWN = {"config", "settings", "utils", "constants", "common", "server", "client", "database", "db",
        "models", "helpers", "protocol"}  # fmt: skip
+PYTHON = "site-packages"  # à ce nom, le calque sait que rien de cela n'est du rendu
 OURS = {"ws"}  # le paquet Node du TP
 NODE_NAME = re.compile(r"(?:@[a-z0-9~][\w.~-]*/)?[a-z0-9~][\w.~-]*")
 NODE_RANGE = re.compile(r"[\w.~^<>=*| +-]*")  # ni adresse, ni dossier, ni autre nom
@@ -214,7 +215,7 @@ def install(wanted: Wanted, folder: Path) -> Installed:
 
 def _pip(asked: Iterable[str], folder: Path, deadline: float) -> bool:
     options = ["--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--retries=1"]
-    target = ["--no-compile", "--target", str(folder / "python")]
+    target = ["--no-compile", "--target", str(folder / PYTHON)]
     command = [sys.executable, "-I", "-m", "pip", "install", *options, *target, "--", *asked]
     return _run(command, folder, deadline)
 
@@ -265,7 +266,7 @@ def _size(folder: Path) -> int:
 
 
 def _python_names(folder: Path) -> Iterator[tuple[str, str]]:
-    for info in (folder / "python").glob("*.dist-info"):
+    for info in (folder / PYTHON).glob("*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
         yield name, version
 

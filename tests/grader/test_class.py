@@ -180,15 +180,27 @@ def test_killed_it_loses_nothing_and_resumes(grade, tmp_path: Path) -> None:
     assert {name: s["score"] for name, s in students(reports).items()} == {"ana": 3, "bob": 3}
 
 
-def running(mark: str) -> bool:
-    """Vrai si un programme dont la commande porte cette marque tourne en ce moment."""
-    for command in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if mark.encode() in command.read_bytes():
-                return True
-        except OSError:
-            continue
-    return False
+def running(mark: str) -> int:
+    """Le numéro d'un programme dont la commande porte cette marque, dès qu'il y en a un."""
+    deadline = time.monotonic() + 60 * PATIENCE
+    while time.monotonic() < deadline:
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if mark.encode() in command.read_bytes():
+                    return int(command.parent.name)
+            except OSError:
+                continue
+        time.sleep(0.05)
+    raise AssertionError(f"{mark} n'a pas été lancé")
+
+
+def child_of(ancestor: int, pid: int) -> int:
+    """Le fils de `ancestor` dont `pid` descend."""
+    while (parent := int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])) != (
+        ancestor
+    ):
+        pid = parent
+    return pid
 
 
 def test_interrupted_it_says_so(tmp_path: Path) -> None:
@@ -205,13 +217,36 @@ def test_interrupted_it_says_so(tmp_path: Path) -> None:
         text=True,
     )
     with process:
-        deadline = time.monotonic() + 30 * PATIENCE
-        while not running(f"{mark}/ws_i_3_server.py"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        running(f"{mark}/ws_i_3_server.py")
         process.send_signal(signal.SIGINT)
         output = process.communicate()[0]
     assert process.returncode == 2 and "PROVISOIRE 3–" in output, output
     bob = students(reports)["bob"]
     assert not bob["complete"] and bob["score"] is None and bob["score_min"] == 3
     assert "a été interrompue" in (reports / "bob.md").read_text("utf-8")
+
+
+def test_a_dead_worker_costs_only_what_killed_it(tmp_path: Path) -> None:
+    """Un processus de xdist tué : la notation finit, dit l'erreur, et note tout le reste."""
+    mark, reports = f"tp7-{uuid.uuid4().hex}", tmp_path / "notes"
+    for name in ("ana", "bob", "cléo"):
+        (tmp_path / "classe" / name).mkdir(parents=True)
+        (tmp_path / "classe" / name / "ws_i_1_server.py").write_bytes(SERVER.read_bytes())
+    (tmp_path / "classe" / "bob" / mark).mkdir()
+    (tmp_path / "classe" / "bob" / mark / "ws_i_3_server.py").write_text(SLOW)
+    options = [f"--rendus={tmp_path / 'classe'}", f"--rapport={reports}", "-n", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        worker = child_of(process.pid, running(f"{mark}/ws_i_3_server.py"))
+        os.kill(worker, signal.SIGKILL)
+        output = process.communicate(timeout=120 * PATIENCE)[0]
+    assert process.returncode == 1 and "crashed while running" in output, output
+    ana, bob, cleo = students(reports).values()
+    assert (ana["score"], cleo["score"]) == (3, 3)
+    assert (bob["score"], bob["score_min"], bob["complete"]) == (None, 3, False)

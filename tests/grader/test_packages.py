@@ -11,7 +11,7 @@ import pytest
 from grader.finding.handin import HandIn
 from grader.judging.grading import Grading
 from grader.running import packages
-from grader.running.packages import Store, Wanted, install, wanted_by
+from grader.running.packages import PYTHON, Store, Wanted, install, wanted_by
 from grader.table import Table
 
 SERVER = """
@@ -152,9 +152,9 @@ def test_no_code_of_a_package_runs(registry: Path, tmp_path: Path) -> None:
 def test_what_is_here_comes_first(registry: Path, rendu: Path, tmp_path: Path) -> None:
     """Un paquet nommé comme websockets, ou comme un module de Python, n'est pas pris."""
     folder = tmp_path / "paquets"
-    (folder / "python").mkdir(parents=True)
+    (folder / PYTHON).mkdir(parents=True)
     for name in ("websockets", "json", "salutations"):
-        (folder / "python" / f"{name}.py").write_text("SAY = 'faux '")
+        (folder / PYTHON / f"{name}.py").write_text("SAY = 'faux '")
     (rendu / "ws_i_1_server.py").write_text(SERVER.format(module="salutations"))
     table = Table()
     grading = Grading(HandIn(rendu, packages=folder), table)
