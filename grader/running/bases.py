@@ -20,6 +20,7 @@ from pymongo import MongoClient
 
 from databases import CannotStart, Database, MongoDatabase, RedisDatabase
 from grader.clock import until
+from grader.running.bounds import DISK
 from grader.running.enclosure import current
 from grader.verdict import Came, CouldNotRun, Remark
 
@@ -29,10 +30,17 @@ PORTS = range(20_000, 32_000)
 REDIS_COURTESY = {"HELLO", "CLIENT", "PING", "SELECT", "AUTH", "INFO", "COMMAND", "QUIT"}
 MONGO_COURTESY = {"hello", "ismaster", "ping", "buildinfo", "endsessions", "saslstart"}
 SYSTEM = ("admin", "config", "local")
+REFUSED_MONGO = {"shutdown", "fsync"}
+MESSAGE = 20_000_000  # octets d'un message pour MongoDB
+OP_MSG = 2013
+BROKEN = (struct.error, bson.errors.BSONError)  # ce n'est pas le protocole de MongoDB
+LINKS = 100  # connexions d'un rendu à une base, à la fois
 # Le compte du correcteur, ce que Redis peut prendre, et ce qu'un rendu n'a pas à y faire : joindre
 # d'autres ports, éteindre, régler, espionner ou figer.
 ADMIN = "correcteur"
-REDIS_LIMITS = {"maxmemory": "64mb", "proto-max-bulk-len": "1mb", "busy-reply-threshold": "500"}
+STAYS = ("CLIENT", "NO-EVICT", "ON")  # le rendu peut faire chasser ses connexions, pas les nôtres
+REDIS_LIMITS = {"maxmemory": "64mb", "maxmemory-clients": "64mb", "proto-max-bulk-len": "1mb",
+                "busy-reply-threshold": "500", "appendonly": "no"}  # fmt: skip
 REFUSED = ("acl", "bgrewriteaof", "bgsave", "client|kill", "client|pause", "cluster", "config",
            "debug", "failover", "migrate", "module", "monitor", "psync", "replicaof", "save",
            "shutdown", "slaveof", "sync")  # fmt: skip
@@ -84,6 +92,7 @@ class RedisWatch:
         rights = ("ACL", "SETUSER", ADMIN, "on", f">{secret}", "~*", "&*", "+@all")
         self._client.execute_command(*rights)
         self._client.execute_command(*self._login)
+        self._client.execute_command(*STAYS)
         refused = [f"-{command}" for command in REFUSED]
         self._client.execute_command("ACL", "SETUSER", "default", *refused)
         connection: Any = self._client.connection
@@ -94,9 +103,9 @@ class RedisWatch:
         """Lit le flux de MONITOR jusqu'à l'annulation."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.real, limit=2**24)
         try:
-            writer.write(f"{' '.join(self._login)}\r\nMONITOR\r\n".encode())
-            await reader.readline()
-            await reader.readline()
+            for words in (self._login, STAYS, ("MONITOR",)):
+                writer.write(f"{' '.join(words)}\r\n".encode())
+                await reader.readline()
             self.ready = True
             while line := await reader.readline():
                 self._note(line)
@@ -123,7 +132,7 @@ class RedisWatch:
 
     def _free(self) -> None:
         """Un script du rendu tourne sans fin et fige Redis : il n'en lancera plus."""
-        current().cut(Remark.REFUSED_REDIS, commands="EVAL")
+        current().cut(Remark.REFUSED_COMMAND, commands="EVAL")
         for _ in range(ENDLESS):
             for command in ("SCRIPT", "FUNCTION"):
                 with suppress(redis.ResponseError):  # c'était l'autre, ou il vient de finir
@@ -150,7 +159,7 @@ class RedisWatch:
         with suppress(redis.RedisError):
             denied = {text_of(entry, "object") for entry in self._client.acl_log()}
             if commands := sorted(one.upper() for one in denied if one.partition("|")[0] in NAMES):
-                current().cut(Remark.REFUSED_REDIS, commands=", ".join(commands))
+                current().cut(Remark.REFUSED_COMMAND, commands=", ".join(commands))
         self._client.close()
 
 
@@ -227,13 +236,18 @@ async def _started(kind: type[Database], scheme: str, absent: Came) -> AsyncIter
 @asynccontextmanager
 async def _relayed(real: int, pump: Pump) -> AsyncIterator[int]:
     """Le port d'un relais vers cette base, là où le rendu le joint, pour la durée du bloc."""
+    links = asyncio.Semaphore(LINKS)
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", real)
-        except OSError:
+        if links.locked():
             return writer.close()
-        await asyncio.gather(pump(reader, there_writer, True), pump(there_reader, writer, False))
+        async with links:
+            try:
+                there_reader, there_writer = await asyncio.open_connection("127.0.0.1", real)
+            except OSError:
+                return writer.close()
+            both = pump(reader, there_writer, True), pump(there_reader, writer, False)
+            await asyncio.gather(*both)
 
     server = await asyncio.start_server(relay, sock=current().network.listener())
     try:
@@ -271,11 +285,15 @@ async def fresh_redis() -> AsyncIterator[RedisWatch]:
 
 @dataclass
 class MongoWatch:
-    """Un MongoDB vide derrière un relais qui note le nom de chaque commande reçue."""
+    """Un MongoDB vide derrière un relais qui note le nom de chaque commande reçue.
+
+    Il écrit sur le disque de qui note : ce qui passe est compté.
+    """
 
     port: int  # celui du relais
     real: int
     commands: list[str] = field(default_factory=list)
+    received: int = 0
 
     def contains(self, word: str) -> bool:
         """Vrai si un document, dans n'importe quelle collection, contient ce mot."""
@@ -292,18 +310,33 @@ class MongoWatch:
             while True:
                 head = await reader.readexactly(16)
                 length, _, _, opcode = struct.unpack("<iiii", head)
+                if not 16 < length <= MESSAGE:
+                    break
                 body = await reader.readexactly(length - 16)
-                if asking and opcode == 2013 and body[4] == 0:
-                    size = struct.unpack_from("<i", body, 5)[0]
-                    name = next(iter(bson.decode(body[5 : 5 + size])))
-                    if name.lower() not in MONGO_COURTESY:
-                        self.commands.append(name)
+                if asking and not self._allows(opcode, body):
+                    break
                 writer.write(head + body)
                 await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, bson.errors.BSONError):
+        except (OSError, ValueError, IndexError, asyncio.IncompleteReadError, *BROKEN):
             pass
         finally:
             writer.close()
+
+    def _allows(self, opcode: int, body: bytes) -> bool:
+        """Note une commande du rendu ; faux s'il n'y a pas droit, ou en a trop écrit."""
+        self.received += len(body)
+        if self.received > DISK:
+            current().cut(Remark.CUT_DISK, limit=str(DISK // 1_000_000))
+            return False
+        if opcode == OP_MSG and body[4] == 0:
+            size = struct.unpack_from("<i", body, 5)[0]
+            name = next(iter(bson.decode(body[5 : 5 + size])), "")
+            if name.lower() in REFUSED_MONGO:
+                current().cut(Remark.REFUSED_COMMAND, commands=name)
+                return False
+            if name.lower() not in MONGO_COURTESY:
+                self.commands.append(name)
+        return True
 
 
 @asynccontextmanager

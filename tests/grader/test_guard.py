@@ -1,23 +1,29 @@
 """Le choix de la garde, et ce qui se lit d'un rendu : jamais cru sur parole."""
 
+import asyncio
 import json
 import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import bson
 import pytest
 
 from grader.clock import PATIENCE, alarm
 from grader.running import isolation, network
-from grader.running.bases import WORD, unescape
+from grader.running.bases import WORD, fresh_mongo, unescape
+from grader.running.enclosure import enclosed
 from grader.running.guard import spawn
 from grader.running.journal import read_event
 from grader.running.kernel import listening
 from grader.running.landlock import KEEPER
+from grader.running.network import dial
+from grader.verdict import Remark
 
 # Ce que dit bubblewrap sur Ubuntu 24.04, et ce que fait un programme qui n'en est pas un.
 REFUSES = "#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n"
@@ -152,6 +158,24 @@ def test_a_value_of_redis_is_read_whole() -> None:
     """Guillemets, espaces et barres d'une commande notée par MONITOR."""
     line = rb'"SET" "a \"b\" c" "fin\\" "\xc3\xa9\n"'
     assert [unescape(word) for word in WORD.findall(line)] == ["SET", 'a "b" c', "fin\\", "é\n"]
+
+
+async def test_a_false_message_for_mongodb() -> None:
+    """Deux gigaoctets annoncés, un document vide, un ordre d'arrêt : le relais raccroche."""
+    empty = struct.pack("<iiii", 26, 1, 0, 2013) + b"\0" * 4 + b"\0" + struct.pack("<ib", 5, 0)
+    end = bson.encode({"shutdown": 1, "$db": "admin"})
+    stop = struct.pack("<iiii", 21 + len(end), 1, 0, 2013) + b"\0" * 5 + end
+    huge = struct.pack("<iiii", 2**31 - 1, 1, 0, 2013)
+    async with enclosed() as enclosure, fresh_mongo() as mongo:
+        for message in (huge, struct.pack("<iiii", -5, 1, 0, 2013), empty, stop):
+            link = await dial(enclosure.network, "127.0.0.1", mongo.port)
+            reader, writer = await asyncio.open_connection(sock=link)
+            writer.write(message)
+            if message is not empty:
+                assert not await asyncio.wait_for(reader.read(), 5 * PATIENCE)
+            writer.close()
+        assert not await asyncio.to_thread(mongo.contains, "rien")  # il répond encore
+    assert enclosure.cuts == [(Remark.REFUSED_COMMAND, {"commands": "shutdown"})]
 
 
 def test_an_alarm_stops_a_long_computation() -> None:
