@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from grader.finding.inventory import BAGGAGE, Budget, importance
+from grader.finding.inventory import BAGGAGE, Budget, choose
 from grader.finding.names import ROLES, role_of
 
 OPENED = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -82,15 +82,18 @@ def _unzip(archive: Path, folder: Path, budget: Budget) -> Opened:
         files = [one for one in source.infolist() if not one.is_dir()]
         if any(one.flag_bits & 1 for one in files):
             raise ValueError("mot de passe / password")
-        inside: list[tuple[Path, zipfile.ZipInfo]] = []
+        inside: dict[Path, zipfile.ZipInfo] = {}
         for one in files:
             path = safe(one.filename)
             if path is None or stat.S_ISLNK(one.external_attr >> 16):
                 result.outside += 1
             elif not BAGGAGE & set(path.parts[:-1]):
-                inside.append((path, one))
-        for path, one in sorted(inside, key=lambda pair: importance(pair[0])):
-            if not (budget.admits(one.file_size) and _write(source, one, folder / path)):
+                inside[path] = one
+        chosen = choose({path: one.file_size for path, one in inside.items()}, budget)
+        for path in inside.keys() - set(chosen):
+            result.leave(path)
+        for path in chosen:
+            if not _write(source, inside[path], folder / path):
                 result.leave(path)
         return result
 
@@ -124,7 +127,7 @@ def _untar(archive: Path, folder: Path, budget: Budget) -> Opened:
             result.outside += 1
         elif member.isreg() and not BAGGAGE & set(path.parts[:-1]):
             sizes[path] = member.size
-    chosen = {path for path in sorted(sizes, key=importance) if budget.admits(sizes[path])}
+    chosen = set(choose(sizes, budget))
     for member, tar in _members(archive):
         path = safe(member.name)
         if path in chosen and (stream := tar.extractfile(member)):

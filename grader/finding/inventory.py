@@ -49,38 +49,40 @@ class Inventory:
     folders_left: list[Path] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Found:
-    path: Path  # relatif
-    size: int
-
-
 def importance(path: Path) -> tuple[bool, bool, int, str]:
     """Les scripts du TP d'abord, puis les textes, puis le plus près de la racine."""
     is_text = path.suffix.lower() in TEXTS
     return role_of(path) not in ROLES, not is_text, len(path.parts), str(path)
 
 
+def choose(sizes: dict[Path, int], budget: Budget) -> list[Path]:
+    """Ce que l'on prend de ces fichiers, le plus important d'abord.
+
+    Des paquets Node à moitié copiés ne servent à rien : tous, ou aucun.
+    """
+    modules = [path for path in sizes if MODULES in path.parts]
+    others = sorted(sizes.keys() - set(modules), key=importance)
+    kept = [path for path in others if budget.admits(sizes[path])]
+    if modules and budget.admits(sum(sizes[path] for path in modules), len(modules)):
+        kept += modules
+    return kept
+
+
 def inventory(folder: Path) -> Inventory:
     """Ce qui se copie de ce dossier. Un lien mènerait ailleurs : il n'est jamais suivi."""
-    result, budget = Inventory(folder), Budget()
-    found = list(_walk(folder, result))
-    modules = [one for one in found if MODULES in one.path.parts]
-    for one in sorted(set(found) - set(modules), key=lambda one: importance(one.path)):
-        if budget.admits(one.size):
-            result.kept.append(one.path)
-        else:
-            result.files_left += 1
-    # Des paquets Node à moitié copiés ne servent à rien : tous, ou aucun.
-    if modules and budget.admits(sum(one.size for one in modules), len(modules)):
-        result.kept += [one.path for one in modules]
-    elif modules:
+    result = Inventory(folder)
+    sizes = dict(_walk(folder, result))
+    result.kept = choose(sizes, Budget())
+    left = sizes.keys() - set(result.kept)
+    packages = {path for path in left if MODULES in path.parts}
+    result.files_left += len(left) - len(packages)
+    if packages:
         result.folders_left.append(Path(MODULES))
     return result
 
 
-def _walk(folder: Path, result: Inventory) -> Iterator[Found]:
-    """Les fichiers ordinaires, un étage après l'autre."""
+def _walk(folder: Path, result: Inventory) -> Iterator[tuple[Path, int]]:
+    """Les fichiers ordinaires et leurs tailles, un étage après l'autre."""
     floor, seen = [Path()], 0
     while floor:
         below: list[Path] = []
@@ -98,7 +100,7 @@ def _walk(folder: Path, result: Inventory) -> Iterator[Found]:
                     if seen > MAX_SEEN:
                         result.files_left += 1
                     else:
-                        yield Found(place / entry.name, entry.stat(follow_symlinks=False).st_size)
+                        yield place / entry.name, entry.stat(follow_symlinks=False).st_size
         floor = below if seen <= MAX_SEEN else []
         result.folders += floor[: MAX_FILES - len(result.folders)]
 

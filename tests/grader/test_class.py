@@ -125,10 +125,13 @@ def test_the_whole_class(bare: bool, grade, tmp_path: Path) -> None:
 
 def test_nothing_graded_is_not_success(grade, tmp_path: Path) -> None:
     """Rien du TP nulle part : un compte rendu lisible, zéro, et un code de sortie qui le dit."""
-    (tmp_path / "vide").mkdir()
-    done = grade(f"--rendu={tmp_path / 'vide'}", f"--rapport={tmp_path / 'notes'}", "--langue=en")
+    folder = tmp_path / "\x1b[31mrien\n"  # et un nom qui voudrait commander le terminal
+    folder.mkdir()
+    done = grade(f"--rendu={folder}", f"--rapport={tmp_path / 'notes'}", "--langue=en")
     assert done.returncode == 5 and "NOTHING OF THIS LAB HERE" in done.stdout
-    assert students(tmp_path / "notes")["vide"]["score"] == 0
+    assert students(tmp_path / "notes")["\\x1b[31mrien\\n"]["score"] == 0
+    texts = [done.stdout, done.stderr, *(p.read_text("utf-8") for p in tmp_path.glob("notes/*.*"))]
+    assert not any("\x1b" in text for text in texts)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +229,7 @@ def test_interrupted_it_says_so(tmp_path: Path) -> None:
     assert "a été interrompue" in (reports / "bob.md").read_text("utf-8")
 
 
+@pytest.mark.meta
 def test_a_dead_worker_costs_only_what_killed_it(tmp_path: Path) -> None:
     """Un processus de xdist tué : la notation finit, dit l'erreur, et note tout le reste."""
     mark, reports = f"tp7-{uuid.uuid4().hex}", tmp_path / "notes"

@@ -99,6 +99,14 @@ def test_bounds(tmp_path: Path) -> None:
     assert not files and result.lost == [Path(SCRIPT)]
 
 
+def test_node_packages_of_an_archive(tmp_path: Path) -> None:
+    """D'une archive non plus, des paquets Node ne sont jamais pris à moitié."""
+    modules = [f"TP/node_modules/ws/{number}.js" for number in range(30)]
+    archive = zipped(tmp_path / "a.zip", *modules, f"TP/{SCRIPT}", "TP/image.png")
+    result, files = opened(archive, Budget(files=20))
+    assert files == {f"TP/{SCRIPT}", "TP/image.png"} and result.left == 30
+
+
 def test_a_zip_that_lies_about_sizes(tmp_path: Path) -> None:
     """Ce qui sort d'une archive est compté, pas ce qu'elle annonce."""
     archive = zipped(tmp_path / "a.zip", SCRIPT, "b.py", text="x" * 5000)
