@@ -17,4 +17,5 @@ Pour ajouter…
     une sorte de champ     running/guest/fields.js (le trouver), running/browser.py (le remplir,
                            le relire), guest/text.js (ce qui s'en affiche)
     une sorte de question  running/questions.py
+    une attaque            tests/grader/attacks, et ce qui l'arrête dans running/bubblewrap.py
 """

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from grader.clock import PATIENCE, still, until
 from grader.finding.inventory import Inventory
+from grader.running.bubblewrap import around, seen
 from grader.running.enclosure import current
 from grader.running.kernel import descendants, usage
 from grader.running.program import QUESTION
@@ -94,8 +95,8 @@ class Chromium:
 
     def _launcher(self, path: str) -> Path:
         """Ce que Playwright lancera : le navigateur, enfermé, qui écrit d'abord son numéro."""
-        seen = ["--ro-bind", str(self.folder), str(self.folder)]
-        command = shlex.join([*self._enclosure.shut(seen, ROOM), path])
+        places = [*seen(self.folder), *seen(around(path))]
+        command = shlex.join([*self._enclosure.shut(places, ROOM), path])
         script = self.folder / "navigateur"
         script.write_text(f'#!/bin/sh\necho $$ > {self._number}\nexec {command} "$@"\n')
         script.chmod(0o700)

@@ -30,7 +30,6 @@ SETTINGS = ("alternatives", "chromium", "chromium.d", "fonts", "ld.so.cache", "l
             "ld.so.conf.d", "localtime", "mime.types", "ssl/certs", "ssl/openssl.cnf")  # fmt: skip
 # Ceux-là en diraient le nom : ils sont à nous.
 NAMES = ("group", "hosts", "passwd")
-PROGRAMS = Path("/opt")  # où s'installent des navigateurs
 THREADS = 512
 ROOM_LEFT = 100_000  # octets : il en reste si peu qu'il a tout pris
 
@@ -60,7 +59,7 @@ def seen(path: Path | str) -> list[str]:
 
 def system() -> list[str]:
     """Les programmes de la machine, et de quoi les lancer."""
-    found = [*seen("/usr"), *seen(PROGRAMS)]
+    found = seen("/usr")
     for path in sorted(Path("/").glob("*bin")) + sorted(Path("/").glob("lib*")):
         found += ["--symlink", os.readlink(path), str(path)] if path.is_symlink() else seen(path)
     for name in SETTINGS:
@@ -72,14 +71,20 @@ def system() -> list[str]:
 
 def interpreters(command: list[str]) -> list[str]:
     """Ce que demandent notre Python, ses paquets, notre calque, et le programme qu'on lance."""
-    program = Path(shutil.which(command[0]) or command[0])
     places = {
         Path(sys.base_prefix).resolve(), Path(sys.prefix), Path(sys.prefix).resolve(),
-        Path(sysconfig.get_path("purelib")).resolve(), program.resolve().parents[1],
+        Path(sysconfig.get_path("purelib")).resolve(), around(command[0]),
         GUEST, ROOT / "node_modules", (ROOT / "node_modules").resolve(),
     }  # fmt: skip
     outside = (path for path in sorted(places) if not path.is_relative_to("/usr"))
     return [word for path in outside for word in ("--ro-bind-try", str(path.resolve()), str(path))]
+
+
+def around(command: str) -> Path:
+    """Où est installé ce programme ; lui seul, si c'est parmi les affaires de quelqu'un."""
+    program = Path(shutil.which(command) or command).resolve()
+    prefix = program.parents[1] if program.parent.name == "bin" else program.parent
+    return program if Path.home().is_relative_to(prefix) else prefix
 
 
 def files(order: Order) -> Iterator[str]:
@@ -158,11 +163,20 @@ class Bubble:
         """Le noyau compte pour nous : il reste de la place, ou il a tout pris."""
         try:
             if self._room is None:
-                self._room = os.open(f"/proc/{self.root}/root{self._scratch.root}", os.O_PATH)
+                self._room = self._open_room()
             space = os.fstatvfs(self._room)
         except OSError:  # pas encore, ou déjà plus
             return 0
         return DISK + 1 if space.f_bavail * space.f_frsize < ROOM_LEFT else 0
+
+    def _open_room(self) -> int:
+        """Sa place, vue de dehors ; lève OSError tant qu'il n'est pas dans sa bulle."""
+        place = self._scratch.root
+        room = os.open(f"/proc/{self.root}/root{place}", os.O_PATH)
+        if os.fstat(room).st_dev == os.stat(place).st_dev:
+            os.close(room)
+            raise OSError("il voit encore la machine")
+        return room
 
     def signal(self, number: int) -> None:
         """Au programme et à son groupe, comme le ferait un terminal."""

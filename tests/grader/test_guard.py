@@ -17,6 +17,7 @@ import pytest
 from grader.clock import PATIENCE, alarm
 from grader.running import isolation, network
 from grader.running.bases import WORD, fresh_mongo, unescape
+from grader.running.bubblewrap import around
 from grader.running.enclosure import enclosed
 from grader.running.guard import spawn
 from grader.running.journal import read_event
@@ -110,6 +111,19 @@ def test_a_false_fact_does_not_exist(line: str) -> None:
 def test_a_true_fact_is_read() -> None:
     line = b'{"event": "listen", "asked": ["", 8888], "host": "127.0.0.1", "port": 1}'
     assert read_event(line) == json.loads(line)
+
+
+def test_a_program_at_home_shows_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Un Node posé dans ~/bin ne donne pas à voir tout le dossier de qui note."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for place, seen in (("bin/node", "bin/node"), (".nvm/v20/bin/node", ".nvm/v20")):
+        program = tmp_path / place
+        program.parent.mkdir(parents=True)
+        program.touch()
+        assert around(str(program)) == tmp_path / seen
+    assert around("sh").is_relative_to("/usr")
 
 
 def test_listening_is_seen_not_believed() -> None:
