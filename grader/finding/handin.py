@@ -8,6 +8,7 @@ from pathlib import Path
 from grader.finding.code import Code
 from grader.finding.inventory import MODULES, inventory
 from grader.finding.names import ROLES, SUFFIXES, role_of
+from grader.finding.strays import role_by_content, server_step
 
 # Ce qui se copie, mais où l'on ne cherche pas de scripts.
 SKIPPED = {MODULES, "tests", "rendus", "bench"}
@@ -18,6 +19,8 @@ LOADS = re.compile(r"""<script[^<>]*\ssrc\s*=\s*["']?([^"'>\s?#]+)""", re.I)
 class HandIn:
     """Le dossier d'un étudiant. `scripts` : rôle -> chemin relatif du fichier qui le tient.
 
+    `others` : les autres candidats au même rôle, si le premier n'est qu'un brouillon.
+
     `unread` : l'archive du rendu qui n'a pas pu s'ouvrir ; ce qui manque y est peut-être.
     `packages` : le dossier des paquets installés pour ce rendu seul.
     """
@@ -26,15 +29,39 @@ class HandIn:
         self.folder, self.unread, self.packages = folder.resolve(), unread, packages
         self.inventory = inventory(self.folder)
         self.scripts: dict[str, Path] = {}
+        self.others: dict[str, list[Path]] = {}
         for path in sorted(self.files, key=self._rank):
             if (found := role_of(path)) in ROLES:
-                self.scripts.setdefault(ROLES[found], path)
+                role = ROLES[found]
+                if self.scripts.setdefault(role, path) != path:
+                    self.others.setdefault(role, []).append(path)
+        self._move_misplaced()
         if not {"i2.client.js", "i2.client.html"} & self.scripts.keys():
             self.scripts |= self._unnamed_client()
         for role in ("i2.client", "i3.client"):
             page = self._page_of(self.scripts.get(f"{role}.js"))
             if page and not self._is_exact(self.scripts.get(f"{role}.html", page)):
                 self.scripts[f"{role}.html"] = page
+
+    def _move_misplaced(self) -> None:
+        """Les scripts dont le nom se trompe d'étape prennent la place qui est vide."""
+        third = self.scripts.get("ii3.server")
+        if (
+            third
+            and "ii2.server" not in self.scripts
+            and server_step(self.code("ii3.server")) == "ii2"
+        ):
+            self.scripts["ii2.server"] = self.scripts.pop("ii3.server")
+        candidates = {
+            *self.scripts.values(),
+            *(p for others in self.others.values() for p in others),
+        }
+        for path in sorted(set(self.files) - candidates, key=self._rank):
+            if role := role_by_content(path, Code(self.folder / path)):
+                self.scripts.setdefault(role, path)
+        if not {"i3.client", "i3.client.html", "i3.client.js"} & self.scripts.keys():
+            if later := self.scripts.get("ii2.client") or self.scripts.get("ii3.client"):
+                self.scripts["i3.client"] = later
 
     @cached_property
     def files(self) -> list[Path]:

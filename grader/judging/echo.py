@@ -282,6 +282,9 @@ async def _try(
         else expect(said, Came.SENT_NOTHING, typed=typed, output=output),
         f"{check}.prints": expect(shows, Came.NOT_SHOWN, answer=reply, output=output),
     }
+    if screen.lacks:
+        lacking = could_not_run(Came.NEEDS_INTERNET, url=screen.lacks)
+        verdicts = {check: one if one.good else lacking for check, one in verdicts.items()}
     student.explain(verdicts, role, screen)
     frame = next((frame for frame in mock.frames if said and mentions(frame, said)), None)
     return verdicts, Model(frame, said) if frame else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.finding.handin import HandIn
@@ -28,6 +29,12 @@ class Student:
 
     def has(self, role: str) -> bool:
         return role in self.hand_in.scripts
+
+    def try_instead(self, role: str, path: Path) -> None:
+        """Donne ce rôle à un autre fichier, et oublie ce que le premier avait appris."""
+        self.hand_in.scripts[role] = path
+        self.lessons.pop(role, None)
+        self.desk.launcher.forget(role)
 
     def clients(self, *steps: str) -> list[str]:
         """Les rôles des clients de chat de ces étapes, dans l'ordre où les essayer."""

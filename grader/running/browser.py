@@ -23,13 +23,13 @@ from grader.running.bubblewrap import around, seen
 from grader.running.enclosure import current
 from grader.running.kernel import descendants, usage
 from grader.running.program import QUESTION
-from grader.running.questions import HOST, NAME, PORT, URL
+from grader.running.questions import HOST, MESSAGE, NAME, OTHER, PORT, URL
 from grader.running.scratch import Scratch
 from grader.running.screen import Door
 from grader.verdict import Came, CouldNotRun, Event, Note, Remark
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Dialog, Error, Playwright, ProxySettings
+    from playwright.async_api import Browser, Dialog, Error, Playwright, ProxySettings, Route
 
 GUEST = Path(__file__).parent / "guest"
 FIELDS, TEXT = ((GUEST / name).read_text("utf-8") for name in ("fields.js", "text.js"))
@@ -54,7 +54,7 @@ MEMORY = 3_000_000_000  # octets résidents ; ses processus en partagent une gra
 NOWHERE = 1  # un port où personne n'écoute
 # Les boutons qu'il ne faut pas essayer : ils effacent, quittent, ou changent d'avis.
 AVOID = re.compile(r"quit|d[ée]con|disc|clear|effac|clos|ferm|leav|stop|reset|annul|cancel", re.I)
-SUBMIT = re.compile(r"envo|send|ok|valid", re.I)
+SUBMIT = re.compile(r"envo|send|ok|valid|\bdire\b|parl|post|publi", re.I)
 ENTER = re.compile(r"connec|rejoi|join|entr|start|démar|open|ouvr|login", re.I)
 MODULE = re.compile(r"^[ \t]*(import|export)\b", re.M)
 EMPTY = """<!doctype html><meta charset="utf-8"><title>TP7</title><body>
@@ -139,6 +139,7 @@ class Page:
         self.remarks: list[Note] = []
         self.raw = ""  # console, alertes et questions, dans l'ordre
         self.broken = ""
+        self.lacks = ""
         self._seen, self._asked = "", 0
         self._prompts: asyncio.Queue[Dialog] = asyncio.Queue()
         self._server: http.server.ThreadingHTTPServer | None = None
@@ -151,7 +152,7 @@ class Page:
         self._context = await self._chromium.browser.new_context(
             locale="fr-FR", proxy=self._proxy()
         )
-        await self._context.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), lambda r: r.abort())
+        await self._context.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), self._refuse)
         guest = (GUEST / "page.js").read_text("utf-8").replace(":PORT", f":{self.door.port}")
         await self._context.add_init_script(guest)
         self.page = await self._context.new_page()
@@ -284,7 +285,8 @@ class Page:
             await field.press("Enter", timeout=2000)
             if await self._done(text):
                 return
-        for rank in self._buttons(view["buttons"]):
+        after = -1 if number is None else view["fields"][number]["next"]
+        for rank in self._buttons(view["buttons"], after):
             button = self.page.locator(f'[data-tp7-button="{rank}"]')
             if await button.count() and await button.is_visible():
                 if number is not None:
@@ -313,13 +315,22 @@ class Page:
         names = [n for n, label in free if NAME.search(label) and n not in self._filled]
         if names:
             return names[0]
-        fresh = [n for n, label in free if not NAME.search(label)]
-        return fresh[-1] if fresh else free[-1][0]
+        fresh = [(n, label) for n, label in free if not NAME.search(label)] or free
+        spoken = [n for n, label in fresh if MESSAGE.search(label)]
+        plain = [n for n, label in fresh if not OTHER.search(label)]
+        return [n for n, _ in fresh][-1] if not (spoken or plain) else (spoken or plain)[-1]
 
-    def _buttons(self, labels: list[str]) -> list[int]:
+    def _buttons(self, labels: list[str], after: int) -> list[int]:
+        """Les boutons à presser, dans l'ordre ; `after` : le premier qui suive le champ rempli."""
         ranks = [rank for rank, label in enumerate(labels) if not AVOID.search(label)]
         first = SUBMIT if self.connected else ENTER
-        return sorted(ranks, key=lambda rank: not first.search(labels[rank]))
+        return sorted(ranks, key=lambda rank: (not first.search(labels[rank]), rank != after))
+
+    async def _refuse(self, route: "Route") -> None:
+        """Rien ne vient d'Internet ; un script qui en manque, il faudra le dire."""
+        if route.request.resource_type == "script":
+            self.lacks = self.lacks or route.request.url
+        await route.abort()
 
     async def end(self) -> None:
         """Ferme la page et jette sa copie."""

@@ -106,6 +106,12 @@ class Launcher:
 
         return await self._find(role, launch, lambda program: program.alive or program.connected)
 
+    def forget(self, role: str) -> None:
+        """Ce rôle passe à un autre script."""
+        self._recipes.pop(role, None)
+        self._settled.discard(role)
+        self._obsolete.pop(role, None)
+
     async def end_all(self) -> None:
         while self._started:
             await self._started.pop().end()

@@ -43,6 +43,8 @@ class Program:
     `remarks` sont celles que vaut la façon dont il a fallu le lancer.
     """
 
+    lacks = ""
+
     def __init__(
         self, command: list[str], scratch: Scratch, folder: Path, remarks: Sequence[Note] = ()
     ) -> None:

@@ -14,6 +14,7 @@ class Screen(Protocol):
     """Ce qu'il montre, ce qu'on y tape ; ce que le calque y note, et ce que vaut son lancement."""
 
     remarks: list[Note]
+    lacks: str  # ce qui lui manque et viendrait d'Internet, ou ""
 
     @property
     def events(self) -> list[Event]: ...

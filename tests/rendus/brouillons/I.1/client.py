@@ -1,0 +1,2 @@
+import websockets
+# a finir : demander la phrase et l'envoyer

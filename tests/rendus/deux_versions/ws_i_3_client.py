@@ -1,0 +1,2 @@
+pseudo = input("Pseudo : ")
+print("pas fini, voir la page")
