@@ -8,7 +8,7 @@ from pathlib import Path
 from grader.finding.code import Code
 from grader.finding.inventory import MODULES, inventory
 from grader.finding.names import ROLES, SUFFIXES, role_of
-from grader.finding.strays import role_by_content, server_step
+from grader.finding.strays import parts_of, role_by_content, server_step
 
 # Ce qui se copie, mais où l'on ne cherche pas de scripts.
 SKIPPED = {MODULES, "tests", "rendus", "bench"}
@@ -36,8 +36,9 @@ class HandIn:
                 if self.scripts.setdefault(role, path) != path:
                     self.others.setdefault(role, []).append(path)
         self._move_misplaced()
+        shared = {part for path in self.scripts.values() for part in parts_of(self.folder, path)}
         if not {"i2.client.js", "i2.client.html"} & self.scripts.keys():
-            self.scripts |= self._unnamed_client()
+            self.scripts |= self._unnamed_client(shared)
         for role in ("i2.client", "i3.client"):
             page = self._page_of(self.scripts.get(f"{role}.js"))
             if page and not self._is_exact(self.scripts.get(f"{role}.html", page)):
@@ -57,10 +58,10 @@ class HandIn:
             *(p for others in self.others.values() for p in others),
         }
         for path in sorted(set(self.files) - candidates, key=self._rank):
-            if role := role_by_content(path, Code(self.folder / path)):
+            if role := role_by_content(self.folder, path):
                 self.scripts.setdefault(role, path)
         if not {"i3.client", "i3.client.html", "i3.client.js"} & self.scripts.keys():
-            if later := self.scripts.get("ii2.client") or self.scripts.get("ii3.client"):
+            if later := self.scripts.get("ii2.client"):
                 self.scripts["i3.client"] = later
 
     @cached_property
@@ -78,11 +79,10 @@ class HandIn:
                     return page
         return None
 
-    def _unnamed_client(self) -> dict[str, Path]:
+    def _unnamed_client(self, taken: set[Path]) -> dict[str, Path]:
         """Le client de I.2 dont rien ne dit l'étape : le premier script de page, ou de Node, qui
-        ouvre un WebSocket sans parler de pseudo.
+        ouvre un WebSocket sans parler de pseudo ; ceux de `taken` servent ailleurs.
         """
-        taken = self.scripts.values()
         for path in sorted(self.files, key=self._rank):
             suffix = SUFFIXES.get(path.suffix.lower())
             if suffix in (".js", ".html") and path not in taken:

@@ -20,7 +20,7 @@ from grader.judging.student import Student
 from grader.learning.dialect import Dialect, Source, word, words
 from grader.learning.known import from_code, known
 from grader.learning.lesson import Lesson
-from grader.learning.wire import REFUSED
+from grader.learning.wire import REFUSED, mentions
 from grader.running.program import Program
 from grader.running.screen import tail
 
@@ -75,6 +75,7 @@ class Reached(IntEnum):
     NOTHING = 0
     REDIS = 1  # le pseudo y est écrit
     EARS = 2  # l'autre a entendu
+    NAME = 3  # et il sait qui
 
 
 @dataclass(frozen=True)
@@ -131,32 +132,37 @@ class Way:
         défaut le premier dont le serveur a écrit le pseudo dans Redis.
         """
         guesses = unique(from_code(self.student.hand_in, f"{self.step}.server") + known())
-        understood: list[Dialect] = []
+        found: list[tuple[Reached, Dialect]] = []
+        more = len(guesses)
         begin = time.monotonic()
-        while guesses and time.monotonic() - begin < seconds * PATIENCE:
-            batch, guesses = guesses[:3], guesses[3:]
-            probes = await asyncio.gather(*map(self._probe, batch))
-            found = list(zip(batch, probes, strict=True))
-            if good := [dialect for dialect, reached in found if reached == Reached.EARS]:
-                return good
-            understood += [dialect for dialect, reached in found if reached]
-        return understood[:1]
+        while guesses and more and time.monotonic() - begin < seconds * PATIENCE:
+            batch, guesses, more = guesses[:3], guesses[3:], more - 1
+            found += zip(await asyncio.gather(*map(self._probe, batch)), batch, strict=True)
+            best = max(reached for reached, _ in found)
+            if best == Reached.NAME:
+                break
+            if best == Reached.EARS:  # le salut n'est peut-être pas le bon
+                more = min(more, 2)
+        found.sort(key=lambda one: -one[0])
+        good = [dialect for reached, dialect in found if reached >= Reached.EARS]
+        return good[:3] or [dialect for reached, dialect in found if reached][:1]
 
     async def _probe(self, dialect: Dialect) -> Reached:
         """B puis A entrent, A parle : jusqu'où cela va-t-il ?"""
         async with self.open() as stage:
             if not stage.server.url:
                 return Reached.NOTHING
-            name, text, heard = word(), word(4), None
+            name, text, heard, named = word(), word(4), None, False
             try:
                 async with Room(guests(stage.server, dialect)) as room:
                     b, a = await room.enter(word()), await room.enter(name)
                     await a.say(text)
                     heard = await b.wait(text, 1.5)
+                    named = any(mentions(frame, name) for frame in b.after(0))
             except REFUSED:
                 pass
             if heard is not None:
-                return Reached.EARS
+                return Reached.NAME if named else Reached.EARS
             kept = stage.redis and name in repr(stage.redis.commands).casefold()
             return Reached.REDIS if kept else Reached.NOTHING
 

@@ -5,7 +5,7 @@ import re
 from grader.clock import until
 from grader.judging.attempt import Attempt, Way, drive
 from grader.judging.conversation import Told, announced, survive
-from grader.judging.room import Member, Room, guests
+from grader.judging.room import LATE, Member, Room, guests
 from grader.judging.stage import opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, word, words
@@ -22,6 +22,7 @@ from grader.verdict import (
     passed,
 )
 
+CLOCK = re.compile(r"\d+[:h]\d+(?:[:m]\d+)?|\d+[-/]\d+[-/]\d+|\d{10,}(?:\.\d+)?")
 QUITTING = ("quit", "exit", "bye", "leave", "logout", "disconnect", "stop", "fin", "q", "quitter")
 
 
@@ -33,7 +34,7 @@ async def server(student: Student) -> Verdicts:
     async with stages() as stage:
         if not stage.server.url:
             return {"i3.server.starts": failed(Came.NO_LISTEN, output=tail(stage.server.output))}
-        if role and lesson and not lesson.dialect:
+        if role and lesson and not lesson.sure:
             lesson = await student.relearn(role, stage.server.url)
     way = Way(student, "i3", stages, role, lesson)
     found = await drive(way)
@@ -49,6 +50,9 @@ async def server(student: Student) -> Verdicts:
     verdicts = {"i3.server.starts": passed(), **_judge(found)}
     if found.talk.delivered:
         verdicts["i3.server.abrupt"] = await _abrupt(way, found.dialect)
+        doubtful = found.dialect and (found.dialect.unasked or found.dialect.guessed)
+        if doubtful and verdicts["i3.server.pseudo"].bad and await _labels(way, found.dialect):
+            verdicts["i3.server.pseudo"] = passed((Remark.OWN_LABEL, {}))
         if verdicts["i3.server.leave"].bad and found.dialect:
             if said := await _leaves_by_word(way, found.dialect):
                 verdicts["i3.server.leave"] = passed((Remark.BY_WORD, {"word": said}))
@@ -95,6 +99,21 @@ async def _abrupt(way: Way, dialect: Dialect | None) -> Verdict:
     async with way.open() as stage:
         what = await survive(way.newcomer(stage, dialect), words(3, 3), words(6, 4))
     return expect(not what, Came.ABRUPT, what=what, output=tail(stage.server.output))
+
+
+async def _labels(way: Way, dialect: Dialect | None) -> bool:
+    """Vrai si ce que l'on reçoit dit qui parle, à sa façon : pareil pour un même auteur, autrement
+    pour un autre.
+    """
+    async with way.open() as stage, Room(way.newcomer(stage, dialect)) as room:
+        b, a, c = [await room.enter(word()) for _ in range(3)]
+        around = []
+        for author in (a, c, a):
+            text = word(4)
+            await author.say(text)
+            frame = await b.wait(text, LATE)
+            around.append(CLOCK.sub("", text_of(frame or "").replace(text, "")))
+    return around[0] == around[2] != around[1]
 
 
 def quitting(text: str) -> list[str]:

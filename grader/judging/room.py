@@ -2,16 +2,18 @@
 
 import asyncio
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Self
 
 from grader.clock import until
 from grader.judging.student import Student
-from grader.learning.dialect import FILLER, Dialect
+from grader.learning.dialect import Dialect
 from grader.learning.lesson import Lesson
 from grader.learning.wire import Frame, Link, Listener
 from grader.running.program import Program
+from grader.running.questions import FILLER
 from grader.running.screen import Door, Screen
 
 LATE = 2.5  # secondes : certains chats livrent jusqu'à une seconde plus tard
@@ -56,6 +58,7 @@ class Person(Listener):
 
     def __init__(self, name: str, screen: Screen) -> None:
         self.name, self.screen = name, screen
+        self._lines: list[str] = []
 
     async def join(self, lesson: Lesson, more: int = 0) -> "Person":
         """Répond aux questions de ce client tout juste ouvert comme lors de la leçon.
@@ -75,7 +78,14 @@ class Person(Listener):
         return self
 
     def after(self, mark: int) -> list[str]:
-        return self.screen.output.splitlines()[mark:]
+        """Les lignes dans l'ordre où elles sont venues : une page en ajoute où elle veut."""
+        lines = self.screen.output.splitlines()
+        fresh = Counter(lines) - Counter(self._lines)
+        for line in lines:
+            if fresh[line]:
+                fresh[line] -= 1
+                self._lines.append(line)
+        return self._lines[mark:]
 
     @property
     def closed(self) -> bool:

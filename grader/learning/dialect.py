@@ -13,9 +13,9 @@ from enum import StrEnum
 from functools import partial
 
 from grader.learning.wire import Frame, text_of, unwrap
+from grader.running.questions import FILLER
 
 PSEUDO, MESSAGE = "pseudoquelconque", "messagequelconque"  # les mots des modèles écrits ici
-FILLER = "bleu"  # la réponse à une question du serveur que la leçon n'a pas vue
 UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.I)
 VALUE = re.compile(r"(?=[\w-]*\d)[\w-]{3,}")
 # Où un client écrit son nom : dans un objet JSON, après « Hello| », devant « : bonjour ».
@@ -135,6 +135,12 @@ class Dialect:
     source: Source = Source.KNOWN
     more: int = 0  # messages de plus qu'à la leçon, avant d'être vraiment entré
     returned: tuple[Returned, ...] = ()
+    unasked: bool = False  # rien ne dit que ce client ait voulu un pseudo
+
+    @property
+    def guessed(self) -> bool:
+        """Aucun client ne l'a appris."""
+        return self.source in (Source.KNOWN, Source.CODE)
 
     def arrival(self, pseudo: str, ids: dict[str, str], given: Sequence[Frame] = ()) -> list[Frame]:
         """`given` : ce que le serveur a déjà envoyé, où prendre les valeurs à lui rendre."""

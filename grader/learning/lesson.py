@@ -41,13 +41,19 @@ class Lesson:
         return bool(self.dialect and self.dialect.pseudo != self.speaker.pseudo)
 
     @property
+    def sure(self) -> bool:
+        """Son dialecte est appris, et l'on sait où va le pseudo."""
+        named = self.named or self.own_name
+        return bool(self.dialect and named and not self.dialect.unasked)
+
+    @property
     def spoke(self) -> bool:
         """Un message tapé est parti."""
         return any(map(self.mock.heard, self.speaker.texts))
 
     @property
     def worth(self) -> int:
-        return self.connected + 2 * self.named + 2 * self.spoke + bool(self.dialect)
+        return self.connected + 2 * self.named + 2 * self.spoke + bool(self.dialect) + self.sure
 
     @property
     def first_text(self) -> str:
@@ -87,8 +93,7 @@ async def learn(open_client: Opener, real: str = "") -> Lesson:
             lesson = await _take(open_client, mock, without)
         if best is None or lesson.worth > best.worth:
             best = lesson
-        known = lesson.dialect and (lesson.named or lesson.own_name)
-        if known and (lesson.asked or not lesson.leftovers):
+        if lesson.sure and (lesson.asked or not lesson.leftovers):
             return lesson
         if not lesson.asked and not without:
             without = lesson.leftovers
@@ -119,12 +124,14 @@ def _dialect(mock: Mock, speaker: Speaker, screen: Screen) -> Dialect | None:
     template = visit.frames[firsts[0]]
     if shape(respell(template, {one: two}, {})) != shape(visit.frames[seconds[0]]):
         return None
-    hello, pseudo = visit.frames[: firsts[0]], speaker.pseudo
+    hello, pseudo, unasked = visit.frames[: firsts[0]], speaker.pseudo, False
     if not NAME.search(screen.output):
         as_message = shape(respell(template, {one: pseudo}, {}))
         others = [frame for frame in hello if shape(frame) != as_message]
         if own := own_name([*others, template], one):
             hello, pseudo = others, own
+        else:
+            unasked = len(others) < len(hello)
     return Dialect(
         hello=hello,
         message=template,
@@ -135,4 +142,5 @@ def _dialect(mock: Mock, speaker: Speaker, screen: Screen) -> Dialect | None:
         protocols=visit.protocols,
         source=Source.CLIENT,
         returned=returned(visit.answers, [*hello, template]),
+        unasked=unasked,
     )

@@ -7,7 +7,14 @@ from functools import partial
 from grader.clock import until
 from grader.learning.dialect import word, words
 from grader.learning.wire import Mock
-from grader.running.questions import MENU, NAME, SECRET, first_choice, server_address
+from grader.running.questions import (
+    MENU,
+    NAME,
+    SECRET,
+    beside,
+    first_choice,
+    server_address,
+)
 from grader.running.screen import Screen
 
 IDLE = 3  # réponses de suite restées sans effet : le client n'écoute plus
@@ -55,6 +62,8 @@ class Speaker:
         if not NAME.search(question) and (choice := first_choice(question)):
             if choice not in self.typed:
                 return choice
+        if (aside := beside(question)) and self.typed.count(aside) < 2:
+            return aside
         if not mock.heard(self.pseudo):  # il l'a pu recevoir en argument
             again = NAME.search(question) and self.typed.count(self.pseudo) < 2
             if again or self.pseudo not in self.typed:

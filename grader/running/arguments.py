@@ -70,6 +70,21 @@ def in_usage(output: str) -> list[str]:
     return arguments if len(arguments) < 9 else []
 
 
+def own_options(code: Code) -> list[str]:
+    """L'option par laquelle argparse lui donnera le pseudo, et de quoi la remplir, ou rien."""
+    for call in code.nodes(ast.Call):
+        if getattr(call.func, "attr", "") == "add_argument" and not _is_flag(call):
+            names = [getattr(argument, "value", None) for argument in call.args]
+            longest = max((name for name in names if isinstance(name, str)), key=len, default="")
+            if longest.startswith("-") and value_of(longest) == NICKNAME:
+                return [longest, NICKNAME]
+    return []
+
+
+def _is_flag(call: ast.Call) -> bool:
+    return any(word.arg == "action" for word in call.keywords)
+
+
 def counted_in_code(code: Code) -> list[str]:
     """Autant d'arguments que le code en exige de `len(sys.argv)`, ou rien."""
     for node in code.nodes(ast.Compare):

@@ -18,6 +18,7 @@ from grader.running.arguments import (
     counted_in_code,
     in_usage,
     named_in_code,
+    own_options,
     required,
     value_of,
 )
@@ -249,8 +250,9 @@ class Launcher:
     def _usual(self, role: str) -> Recipe:
         """La façon ordinaire, avec un Python qui lit ce script ; lève CouldNotRun sans lui."""
         code = self.hand_in.code(role)
+        own = tuple(own_options(code)) if "client" in role else ()
         if role.endswith(".js") or code.tree:
-            return Recipe()
+            return Recipe(own)
         if python := next(newer(code), None):
             return Recipe(python=python)
         if NEWER_SYNTAX.search(code.error):
@@ -270,7 +272,8 @@ class Launcher:
             named_in_code(code),
             counted_in_code(code),
         )
-        return [*filter(None, wanted), *map(list, ARGUMENTS)]
+        own = own_options(code) if "client" in role else []
+        return [[*one, *own] for one in (*filter(None, wanted), *map(list, ARGUMENTS))]
 
 
 def blame_us(program: Program, script: Path) -> None:

@@ -9,8 +9,13 @@ HOST = re.compile(r"adresse|address|\bhost\b|\bhôte\b|\bip\b|\bserveur\b|\bserv
 SECRET = re.compile(r"mot de passe|password", re.I)
 NAME = re.compile(r"pseudo|\bnom\b|\bname\b|nickname|username|login|surnom|qui es|appel", re.I)
 MESSAGE = re.compile(r"mess|msg|text|phrase|[ée]cri|saisi|\bdire\b|parl|chat", re.I)
-OTHER = re.compile(r"couleur|colou?r|recherch|search|sujet|subject|salon|room|mail|filtr", re.I)
+OTHER = re.compile(
+    r"couleur|colou?r|recherch|search|sujet|subject|salon|room|canal|channel|mail|filtr|\bâge\b",
+    re.I,
+)
 MENU = re.compile(r"^\s*1\s*[.):-]", re.M)
+FILLER = "bleu"  # la réponse à une question sans importance
+DEFAULT = re.compile(r"[\[(](?:d[ée]faut\W*|default\W*)?([^\W\d][\w-]*)[\])]\s*[:?>]*\s*$", re.I)
 # « (rouge/vert/bleu) », « (1 rouge, 2 vert) », « [1-4] » : le premier choix.
 CHOICES = re.compile(
     r"[(\[](?:(\w+)(?: ?[/,|] ?\w+)+"
@@ -23,6 +28,17 @@ def first_choice(question: str) -> str | None:
     """Le premier des choix que montre cette question."""
     found = CHOICES.search(question)
     return next(filter(None, found.groups())) if found else None
+
+
+def beside(question: str) -> str | None:
+    """La réponse à une question qui n'est pas le pseudo : la valeur proposée entre crochets, ou un
+    mot, le même pour tous, si l'on demande un salon ou une couleur.
+    """
+    if NAME.search(question) or MESSAGE.search(question):
+        return None
+    if found := DEFAULT.search(question):
+        return found[1]
+    return FILLER if OTHER.search(question) else None
 
 
 def server_address(question: str) -> str | None:

@@ -11,7 +11,8 @@ PORTS = {
     kind: int(os.environ.get(f"TP7_{kind.upper()}_PORT", 0))
     for kind in ("server", "redis", "mongo")
 }
-LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+# Un seul réseau pour tous : en IPv6, la même boucle locale, par son adresse IPv4.
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::ffff:127.0.0.1"}
 NOWHERE = 1  # un port où personne n'écoute : la connexion est refusée, comme il se doit
 KINDS = {6379: "redis", 27017: "mongo"}
 LIBRARIES = {
@@ -34,6 +35,8 @@ def bind(self, address):
     if self.family not in LOOPBACK or not self.type & socket.SOCK_STREAM:
         return real_bind(self, address)
     port = int(address[1])
+    if self.family == socket.AF_INET6:
+        self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     try:
         real_bind(self, (LOOPBACK[self.family], moved.get(port, 0)))
     except OSError:
@@ -46,7 +49,7 @@ def listen(self, *backlog):
     real_listen(self, *backlog)
     if self.family in LOOPBACK:
         real = self.getsockname()
-        note("listen", asked=asked.get(self.fileno()), host=real[0], port=real[1])
+        note("listen", asked=asked.get(self.fileno()), host="127.0.0.1", port=real[1])
         start_answering()
 
 
