@@ -12,7 +12,8 @@ partagent, ici même : la table des vérifications, les verdicts, l'horloge.
 Pour ajouter…
     un dialecte            learning/known.py, où l'ordre compte ; un rendu dans tests/rendus
     une vérification       checks.toml, l'étape qui la juge dans judging/, `Came` de verdict.py, et
-                           une faute qu'elle seule refuse, dans tests/rendus/mutations.toml
+                           une faute qu'elle seule refuse, dans tests/rendus/mutations.toml, et
+                           ce qui la tromperait, dans tests/rendus/doutes.toml
     un compte rendu        un module de reporting/, appelé par reporting/files.py
     une sorte de champ     running/guest/fields.js (le trouver), running/browser.py (le remplir,
                            le relire), guest/text.js (ce qui s'en affiche)

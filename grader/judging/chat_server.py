@@ -1,6 +1,7 @@
 """Étape I.3, le serveur : la chatroom, jugée par ce que reçoivent des tiers."""
 
 import re
+from collections.abc import Sequence
 
 from grader.clock import until
 from grader.judging.attempt import Attempt, Way, drive
@@ -48,6 +49,10 @@ async def server(student: Student) -> Verdicts:
         output = found.output
         return {"i3.server.starts": failed(Came.REFUSED, error=found.talk.error, output=output)}
     verdicts = {"i3.server.starts": passed(), **_judge(found)}
+    if any(verdict.bad for verdict in verdicts.values()):
+        second = await way.attempt(found.dialect)
+        verdicts = confirmed(verdicts, _judge(second))
+        found = second if second.talk.delivered else found
     if found.talk.delivered:
         verdicts["i3.server.abrupt"] = await _abrupt(way, found.dialect)
         doubtful = found.dialect and (found.dialect.unasked or found.dialect.guessed)
@@ -85,6 +90,16 @@ def _judge(found: Attempt) -> Verdicts:
     return verdicts
 
 
+def confirmed(verdicts: Verdicts, again: Verdicts, sure: Sequence[str] = ()) -> Verdicts:
+    """Ces verdicts, où un échec que la seconde fois dément est oublié, sauf ceux de `sure`."""
+    better = {check for check, verdict in again.items() if verdict.good and check not in sure}
+    return again | {
+        check: verdict
+        for check, verdict in verdicts.items()
+        if not (verdict.bad and check in better)
+    }
+
+
 def judge_delivery(found: Attempt) -> Verdict:
     """B a-t-il reçu le message de A ? Sans certitude de parler sa langue, on n'accuse personne."""
     if found.talk.delivered:
@@ -96,8 +111,11 @@ def judge_delivery(found: Attempt) -> Verdict:
 
 
 async def _abrupt(way: Way, dialect: Dialect | None) -> Verdict:
-    async with way.open() as stage:
-        what = await survive(way.newcomer(stage, dialect), words(3, 3), words(6, 4))
+    for _ in range(2):  # une coupure tombe parfois mal : on n'accuse qu'à la seconde fois
+        async with way.open() as stage:
+            what = await survive(way.newcomer(stage, dialect), words(3, 3), words(6, 4))
+        if not what:
+            break
     return expect(not what, Came.ABRUPT, what=what, output=tail(stage.server.output))
 
 

@@ -30,7 +30,7 @@ ANSWER = 3  # secondes pour une réponse
 LONGEST = 2000  # caractères lus d'une réponse
 TURNS = 6  # réponses ou messages tapés avant de conclure
 HELLO = r"hello\s+client\s*!\s*received\s*:?[\s\\\"'«“‘]*{}"  # en JSON, \" est un guillemet
-REPLY = "i1.server.reply"
+REPLY, NEXT = "i1.server.reply", "i1.server.next"
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,11 @@ async def _exchange(student: Student, form: Form) -> Verdicts:
     """Un serveur neuf, jugé sur des messages de cette forme."""
     async with opening(student, "i1.server")() as stage:
         verdicts = await _judge(stage.server, form)
+    if verdicts.get(NEXT, passed()).bad:
+        async with opening(student, "i1.server")() as stage:
+            again = await _judge(stage.server, form)
+        if again.get(NEXT, passed()).good:
+            verdicts[NEXT] = passed()
     return student.explain(verdicts, "i1.server", stage.server)
 
 
@@ -125,7 +130,7 @@ async def _judge(server: Program, form: Form) -> Verdicts:
         verdicts["i1.server.hello"] = expect(hello, Came.ANSWERED, answer=got)
     else:
         verdicts[REPLY] = failed(Came.NO_ANSWER, message=first, output=output())
-    verdicts["i1.server.next"] = await _next(server, link, form)
+    verdicts[NEXT] = await _next(server, link, form)
     return verdicts
 
 
@@ -205,8 +210,8 @@ async def _tries(student: Student, check: str, role: str) -> AsyncGenerator[Verd
     greeting: list[Frame] = []
     verdicts, sent = await _try(student, check, role)
     yield verdicts
-    if _count(verdicts) == 1:  # connecté, il attend peut-être que le serveur parle
-        greeting = ["Bienvenue !"]
+    if _count(verdicts) < 2:  # connecté, il attend peut-être que le serveur parle
+        greeting = ["Bienvenue !"] if _count(verdicts) else []
         verdicts, sent = await _try(student, check, role, greeting)
         yield verdicts
     for model in await _models(student, sent):

@@ -15,7 +15,7 @@ from grader.table import Check, Table
 from grader.verdict import Came, CouldNotRun, State, Verdict, Verdicts, could_not_run, not_reached
 
 CLOSING = 20  # secondes de plus, pour tout arrêter, avant que l'alarme ne sonne
-UNIT_SECONDS = 100  # une part du travail ne prend jamais plus, quoi que fasse le rendu
+UNIT_SECONDS = 150  # une part du travail ne prend jamais plus, quoi que fasse le rendu
 
 
 @dataclass(frozen=True)

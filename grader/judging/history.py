@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from grader.clock import until
 from grader.judging.attempt import GUESSING, Way
+from grader.judging.chat_server import confirmed
 from grader.judging.room import LATE, Member, Room
 from grader.judging.stage import opening
 from grader.judging.student import Student
@@ -32,6 +33,8 @@ async def server(student: Student) -> Verdicts:
             verdicts, understood = await _tell(way, dialect)
             first = first or verdicts
             if understood:
+                if any(verdict.bad for verdict in verdicts.values()):
+                    verdicts = confirmed(verdicts, (await _tell(way, dialect))[0])
                 student.drives["ii3"] = dialect.how if dialect else Source.END_TO_END.value
                 return verdicts
             if INSERT not in verdicts:

@@ -1,7 +1,7 @@
 """Étape II.2 : ce qui est écrit dans Redis, et ce que le programme retient."""
 
 from grader.judging.attempt import Attempt, Way, drive
-from grader.judging.chat_server import judge_delivery
+from grader.judging.chat_server import confirmed, judge_delivery
 from grader.judging.pictures import Picture
 from grader.judging.room import Room, guests
 from grader.judging.stage import opening
@@ -22,6 +22,9 @@ from grader.verdict import (
     passed,
 )
 
+# Ce qu'il suffit d'avoir vu une fois.
+SEEN_ONCE = ("ii2.server.async", "ii2.server.noglobal")
+
 
 async def server(student: Student) -> Verdicts:
     """Le serveur de II.2."""
@@ -38,6 +41,9 @@ async def server(student: Student) -> Verdicts:
         # Un serveur qui se trompe quand on parle peut bien ranger quand on se tait.
         changed = await _leaves_in_silence(way, found.dialect)
     verdicts = _judge(found, changed)
+    if any(verdict.bad for check, verdict in verdicts.items() if check not in SEEN_ONCE):
+        again = await way.attempt(found.dialect)
+        verdicts = confirmed(verdicts, _judge(again, again.picture.changed), SEEN_ONCE)
     for verdict in verdicts.values():
         verdict.messages = found.talk.messages
     return student.explain(verdicts, "ii2.server", found.server)

@@ -166,9 +166,10 @@ class Dialect:
 
     def labels(self, pseudo: str, ids: dict[str, str]) -> dict[str, str]:
         """Les en-têtes que ce client ajoute."""
+        words = {name: value.split(" ") for name, value in self.headers.items()}
         return {
-            name: _respelled(value, {self.pseudo: pseudo}, ids)
-            for name, value in self.headers.items()
+            name: " ".join(_respelled(word, {self.pseudo: pseudo}, ids) for word in parts)
+            for name, parts in words.items()
         }
 
     @property

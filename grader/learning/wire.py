@@ -25,7 +25,7 @@ Frame = str | bytes
 STANDARD_HEADERS = {
     "host", "upgrade", "connection", "origin", "user-agent", "pragma", "cache-control",
     "accept-encoding", "accept-language", "cookie", "sec-websocket-key", "sec-websocket-version",
-    "sec-websocket-extensions", "sec-websocket-protocol", "authorization",
+    "sec-websocket-extensions", "sec-websocket-protocol",
 }  # fmt: skip
 
 
@@ -260,7 +260,8 @@ class Mock:
     def heard(self, word: str) -> bool:
         """Vrai si un message, un chemin ou un en-tête contient ce mot."""
         said = [*self.frames, *(visit.path for visit in self.visits)]
-        said += [value for visit in self.visits for value in visit.headers.values()]
+        values = [value for visit in self.visits for value in visit.headers.values()]
+        said += [*values, *(value.rpartition(" ")[2] for value in values)]  # « Basic YW5hOng= »
         return any(mentions(frame, word) for frame in said)
 
     async def send(self, frame: Frame) -> None:
