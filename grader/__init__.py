@@ -3,7 +3,7 @@
 Cinq pièces, dans l'ordre où l'on y passe. Chacune n'importe que celles d'avant, et ce que toutes
 partagent, ici même : la table des vérifications, les verdicts, l'horloge.
 
-    finding     où sont les scripts d'un rendu, et ce que leur lecture apprend
+    finding     ce qui est donné à noter, où en sont les scripts, ce que leur lecture apprend
     running     les lancer sous bonne garde : bac à sable, arguments, pages, bases de données
     learning    apprendre la langue d'un chat de son propre client
     judging     faire parler clients et serveurs, et en tirer les verdicts
@@ -15,6 +15,7 @@ Pour ajouter…
                            une faute qu'elle seule refuse, dans tests/rendus/mutations.toml, et
                            ce qui la tromperait, dans tests/rendus/doutes.toml
     un compte rendu        un module de reporting/, appelé par reporting/files.py
+    une sorte d'archive    finding/archives.py, qui n'en croit aucune
     une sorte de champ     running/guest/fields.js (le trouver), running/browser.py (le remplir,
                            le relire), guest/text.js (ce qui s'en affiche)
     une sorte de question  running/questions.py

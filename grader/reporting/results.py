@@ -99,10 +99,11 @@ class Results:
             self.tell(error)
 
     def _summary(self, students: list[Record]) -> Iterator[str]:
-        if len(students) == 1 or self.session.details:
+        alone = len(self.session.students) == 1
+        if alone or self.session.details:
             for student in students:
                 yield from table_lines(student, self.session.speech)
-        if len(students) > 1:
+        if not alone:
             yield from class_lines(students, self.session.speech)
             yield from untried_lines(students, self.session.speech)
         came = {check["came"] for student in students for check in student["checks"]}

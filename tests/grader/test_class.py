@@ -210,12 +210,14 @@ def test_interrupted_it_says_so(tmp_path: Path) -> None:
     """Après Ctrl+C, ce qui était commencé est provisoire, et c'est écrit."""
     mark, reports = f"tp7-{uuid.uuid4().hex}", tmp_path / "notes"
     (tmp_path / "bob" / mark).mkdir(parents=True)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     (tmp_path / "bob" / "ws_i_1_server.py").write_bytes(SERVER.read_bytes())
     (tmp_path / "bob" / mark / "ws_i_3_server.py").write_text(SLOW)
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", f"--rendu={tmp_path / 'bob'}", f"--rapport={reports}"],
         cwd=ROOT,
-        env=clean_environment(),
+        env=clean_environment(TMPDIR=str(temporary)),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -227,6 +229,7 @@ def test_interrupted_it_says_so(tmp_path: Path) -> None:
     bob = students(reports)["bob"]
     assert not bob["complete"] and bob["score"] is None and bob["score_min"] == 3
     assert "a été interrompue" in (reports / "bob.md").read_text("utf-8")
+    assert not list(temporary.iterdir()), "il en est resté quelque chose"
 
 
 @pytest.mark.meta
