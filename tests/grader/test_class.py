@@ -177,7 +177,7 @@ def test_killed_it_loses_nothing_and_resumes(grade, tmp_path: Path) -> None:
     (tmp_path / "classe" / "ana" / "ws_i_1_server.py").rename(
         tmp_path / "classe" / "bob" / "ws_i_1_server.py"
     )
-    done = grade(*options, "--reprendre", "-n", "2")
+    done = grade(*options, "--reprendre")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2/2  bob" in done.stdout and "ana : Note" not in done.stdout
     assert {name: s["score"] for name, s in students(reports).items()} == {"ana": 3, "bob": 3}
