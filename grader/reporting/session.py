@@ -61,7 +61,7 @@ class Session:
             students = received(alone if self.asked else [str(ROOT)], classes, self._place)
             if self.report:
                 given = [student.source for student in students] + [Path(one) for one in classes]
-                writable(self.report, given)
+                writable(self.report, given if self.asked else [])
         except (Unusable, OSError) as error:
             self.close()
             problem = error if isinstance(error, Unusable) else unreadable(error)
