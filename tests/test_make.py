@@ -86,12 +86,13 @@ def test_options_are_passed_on():
     """`make test` donne PYTEST_OPTIONS à pytest, et `make noter` son rendu avec « = »."""
     assert "-m pytest -x -k redis" in make(ROOT, "-n", "test", "PYTEST_OPTIONS=-x -k redis")[1]
     shown = "PYTEST=printf '<%s>'"  # au lieu de noter, les mots reçus
-    code, noter = make(ROOT, "-o", "install", "noter", shown, "RENDU=../l'ami", "LANGUE=en")
+    ready = ("-o", "install", "-o", "node_modules/.package-lock.json", "noter", shown)
+    code, noter = make(ROOT, *ready, "RENDU=../l'ami", "LANGUE=en")
     assert (code, noter) == (0, "<--rendu=../l'ami><--langue=en>")
     options = ("RENDUS=../classe", "RAPPORT=../nos notes", "INSTALLER=1")
-    noter = make(ROOT, "-o", "install", "noter", shown, *options)[1]
+    noter = make(ROOT, *ready, *options)[1]
     assert noter == "<--rendus=../classe><--langue=fr><--rapport=../nos notes><--installer>"
-    assert make(ROOT, "-o", "install", "noter", shown)[0] == 2
+    assert make(ROOT, *ready)[0] == 2
 
 
 def test_style_checks_types():
