@@ -25,7 +25,7 @@ NAMED = re.compile(
     re.I,
 )
 OPENING = re.compile(r"[A-Za-z]+\s*[|:;,/]\s*(\w[\w -]*)")
-SIGNED = re.compile(r"[\[(<]?(\w[\w-]*)[\])>]?\s*[|:>]")
+SIGNED = re.compile(r"[\[(<]?(\w[\w-]*)[\])>]?\s*[:>]")
 CONSONANTS, VOWELS = "bdfglmnprtvz", "aeiou"
 
 
@@ -115,9 +115,9 @@ def returned(given: Sequence[Frame], said: Sequence[Frame]) -> tuple[Returned, .
 def own_name(frames: Sequence[Frame], text: str) -> str:
     """Le nom que porte d'avance un client qui n'en demande pas, ou "" : « Hello|Camille »."""
     for said in map(text_of, frames):
-        found = NAMED.search(said) or OPENING.fullmatch(said) or SIGNED.match(said)
-        if found and found[1] != text:
-            return found[1]
+        found = NAMED.search(said), OPENING.fullmatch(said), SIGNED.match(said)
+        if name := next((one[1] for one in found if one and one[1] != text), ""):
+            return name
     return ""
 
 

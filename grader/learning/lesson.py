@@ -128,7 +128,8 @@ def _dialect(mock: Mock, speaker: Speaker, screen: Screen) -> Dialect | None:
     if not NAME.search(screen.output):
         as_message = shape(respell(template, {one: pseudo}, {}))
         others = [frame for frame in hello if shape(frame) != as_message]
-        if own := own_name([*others, template], one):
+        used = any(mentions(frame, pseudo) for frame in [*others, template, visit.path])
+        if not used and (own := own_name([*others, template], one)):
             hello, pseudo = others, own
         else:
             unasked = len(others) < len(hello)

@@ -7,7 +7,9 @@ PORT = re.compile(r"\bport\b", re.I)
 URL = re.compile(r"\buri\b|\burl\b|ws://", re.I)
 HOST = re.compile(r"adresse|address|\bhost\b|\bhôte\b|\bip\b|\bserveur\b|\bserver\b", re.I)
 SECRET = re.compile(r"mot de passe|password", re.I)
-NAME = re.compile(r"pseudo|\bnom\b|\bname\b|nickname|username|login|surnom|qui es|appel", re.I)
+NAME = re.compile(
+    r"pseudo|\bnom\b|\bname\b|nickname|username|login|identifiant|surnom|qui es|appel", re.I
+)
 MESSAGE = re.compile(r"mess|msg|text|phrase|[ée]cri|saisi|\bdire\b|parl|chat", re.I)
 OTHER = re.compile(
     r"couleur|colou?r|recherch|search|sujet|subject|salon|room|canal|channel|mail|filtr|\bâge\b",

@@ -6,8 +6,15 @@ import pytest
 
 from grader.finding.code import Code
 from grader.finding.handin import HandIn
-from grader.running.arguments import NICKNAME, SPOKEN, counted_in_code, in_usage, value_of
-from grader.running.questions import first_choice
+from grader.running.arguments import (
+    NICKNAME,
+    SPOKEN,
+    counted_in_code,
+    in_usage,
+    own_options,
+    value_of,
+)
+from grader.running.questions import beside, first_choice
 from grader.running.recipes import Recipe, as_package, written
 
 HOST, PORT = "127.0.0.1", "8888"
@@ -80,6 +87,37 @@ def test_count(code: str, count: int, tmp_path: Path):
 def test_choices(question: str, choice: str | None):
     """Une question qui montre ses choix reçoit le premier."""
     assert first_choice(question) == choice
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Salon [general] :", "general"),
+        ("Canal : ", "bleu"),
+        ("Votre couleur préférée ?", "bleu"),
+        ("Pseudo [anonyme] :", None),
+        ("Message pour le salon :", None),
+        ("> ", None),
+    ],
+)
+def test_beside(question: str, answer: str | None):
+    """Une question qui n'est ni le pseudo ni un message reçoit la même réponse de tous."""
+    assert beside(question) == answer
+
+
+@pytest.mark.parametrize(
+    ("code", "options"),
+    [
+        ("p.add_argument('-n', '--nick')", ["--nick", NICKNAME]),
+        ("p.add_argument('--hostname')", []),
+        ("p.add_argument('--name', action='store_true')", []),
+        ("p.add_argument('pseudo')", []),
+    ],
+)
+def test_own_options(code: str, options: list[str], tmp_path: Path):
+    """L'option par laquelle un client prend son pseudo lui est donnée."""
+    (tmp_path / "script.py").write_text(code)
+    assert own_options(Code(tmp_path / "script.py")) == options
 
 
 @pytest.fixture

@@ -114,6 +114,7 @@ SHORT = {
     "i2 : le script envoie une phrase écrite d'avance",
     "i3 : l'arrivée n'est annoncée qu'au serveur",
     "ii2 : un registre de pseudos à côté de Redis",
+    "boucle_d_avant",
 }
 
 
