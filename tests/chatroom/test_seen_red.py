@@ -71,7 +71,8 @@ CHANGES = [
     (
         test_servers.test_taken_over,
         ("if current ~= owner then return 4001 end", ""),
-        "onglets remplacés parlent encore",
+        # Leurs messages comptent pour ceux de l'onglet resté seul, dont les premiers se perdent.
+        "onglets remplacés parlent encore|attendait « tour",
     ),
     (
         test_servers.test_claims,
