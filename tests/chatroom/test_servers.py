@@ -14,7 +14,7 @@ from support.crowd import Crowd, check_exact, in_ms, lost_and_doubled, percentil
 from support.forms import forms, report
 from support.proxy import proxy_for
 from support.room import Room, forget
-from support.stage import eventually, stage
+from support.stage import Stage, eventually, stage
 from websockets.exceptions import ConnectionClosed
 
 LEFT = "{} a quitté la chatroom"
@@ -372,13 +372,13 @@ async def test_taken_over(storage, program, turns, tabs):
             for one in talks:
                 one.cancel()
             await asyncio.gather(*talks, return_exceptions=True)
+            check_silenced(room)  # avant : ce qu'ils diraient ferait passer ceci pour déjà dit
             await owner.say(f"tour {turn}")
             await witness.hear(f"tour {turn}")
         del codes[None]
         assert set(codes) == {4001}, f"codes de fermeture : {codes}"
         assert room.count("leave", "Léa") == 0, "un départ est annoncé alors qu'elle est là"
-        stolen = speakers_mixed(room.stream())
-        assert not stolen, f"{stolen} onglets remplacés parlent encore"
+        check_silenced(room)
         assert witness.announced("Léa est de retour !") == room.count("return", "Léa")
     report("session reprise", reprises=turns * tabs, messages=len(witness.messages), volés=0)
 
@@ -389,6 +389,11 @@ async def talk(tab: Chatter) -> None:
         while True:
             await tab.say(f"onglet {id(tab)}")
             await asyncio.sleep(0.001)
+
+
+def check_silenced(room: Stage) -> None:
+    stolen = speakers_mixed(room.stream())
+    assert not stolen, f"{stolen} onglets remplacés parlent encore"
 
 
 def speakers_mixed(stream: list[dict]) -> int:
