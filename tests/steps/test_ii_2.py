@@ -152,7 +152,9 @@ async def test_strangers_in_redis(room: Room, redis: Redis):
     await ada.say("et maintenant ?")
     await bob.hear("et maintenant ?")
     assert "for\ufffd [00:00] ge" in bob.lines
-    complaints = room.servers[0].lines[1:]
+    [server] = room.servers
+    assert await asyncio.to_thread(server.stop) == 0  # dès lors, tout ce qu'il a écrit est lu
+    complaints = server.lines[1:]
     assert len(complaints) == 3 and all("n'est pas de la chatroom" in one for one in complaints)
 
 
