@@ -14,7 +14,7 @@ from grader.judging.student import Student
 from grader.learning.dialect import Dialect, Source, word, words
 from grader.learning.known import known
 from grader.learning.wire import REFUSED, mentions, text_of
-from grader.running.bases import MongoWatch
+from grader.running.mongo_watch import MongoWatch
 from grader.running.screen import tail
 from grader.verdict import Came, Remark, Verdicts, could_not_run, expect, failed, passed
 

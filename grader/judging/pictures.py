@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from grader.judging.stage import Stage
-from grader.running.bases import Place, Snapshot, appeared, gone_or_changed
+from grader.running.snapshot import Place, Snapshot, appeared, gone_or_changed
 from grader.verdict import Event
 
 WRITING = {"SET", "SETNX", "SETEX", "PSETEX", "MSET", "GETSET", "HSET", "HSETNX", "HMSET", "SADD",

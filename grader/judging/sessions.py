@@ -8,8 +8,8 @@ from grader.judging.stage import opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, words
 from grader.learning.wire import REFUSED
-from grader.running.bases import Place, shown
 from grader.running.screen import tail
+from grader.running.snapshot import Place, shown
 from grader.verdict import (
     Came,
     Event,

@@ -5,9 +5,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 
 from grader.judging.student import Student
-from grader.running.bases import MongoWatch, RedisWatch, fresh_mongo, fresh_redis
 from grader.running.launch import Ports
+from grader.running.mongo_watch import MongoWatch, fresh_mongo
 from grader.running.program import Program
+from grader.running.redis_watch import RedisWatch, fresh_redis
 
 
 @dataclass(frozen=True)

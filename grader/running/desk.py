@@ -3,8 +3,9 @@
 import re
 
 from grader.finding.handin import HandIn
-from grader.running.browser import Chromium, Page
+from grader.running.browser import Chromium
 from grader.running.launch import Launcher, Ports
+from grader.running.page import Page
 from grader.running.screen import Door, Screen
 from grader.verdict import CouldNotRun
 

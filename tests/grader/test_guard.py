@@ -16,14 +16,15 @@ import pytest
 
 from grader.clock import PATIENCE, alarm
 from grader.running import isolation, network
-from grader.running.bases import WORD, fresh_mongo, unescape
 from grader.running.bubblewrap import around
 from grader.running.enclosure import enclosed
 from grader.running.guard import spawn
 from grader.running.journal import read_event
 from grader.running.kernel import listening
 from grader.running.landlock import KEEPER
+from grader.running.mongo_watch import fresh_mongo
 from grader.running.network import dial
+from grader.running.redis_watch import WORD, unescape
 from grader.verdict import Remark
 
 # Ce que dit bubblewrap sur Ubuntu 24.04, et ce que fait un programme qui n'en est pas un.
