@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from support import browser
-from support.processes import ROOT, Process, missing, wait_for
+from support.processes import ROOT, Process, both_in, missing, wait_for
 
 from databases import MongoDatabase, RedisDatabase
 
@@ -158,11 +158,8 @@ def test_chat_from_the_laptop(vm: Machine, laptop: Machine, tmp_path: Path, scri
     if script != CHAT_SERVERS[0]:
         start_redis(vm, tmp_path)
     vm.serve(script, "-a", "0.0.0.0")
-    ana = vm.join("ana", "127.0.0.1")
-    ana.write("la première")
-    ana.wait_line("Vous avez dit : la première")
-    leo = laptop.join("léo", vm.address)
-    ana.wait_line("léo a rejoint")
+    ana, leo = vm.join("ana", "127.0.0.1"), laptop.join("léo", vm.address)
+    both_in(lambda: ana.output + leo.output)
     leo.write("d'une machine à l'autre")
     ana.wait_line("léo a dit : d'une machine à l'autre")
     ana.write("et retour")

@@ -390,8 +390,8 @@ def test_a_phone_and_a_long_conversation(browser: Browser, fake: Fake):
     page = join(profile, server, "W" * 32)
     lines = page.get_by_role("log").locator("p")
     server.say("\n".join(f"[24/11 10:00] {'M' * 32} a dit : numéro {n}." for n in range(400)))
+    expect(lines).to_have_count(300)
     expect(lines.last).to_be_in_viewport()
-    assert lines.count() == 300
     page.locator("#scroll").evaluate("(area) => area.scrollBy(0, -1000)")
     server.say(f"Erreur : {'m' * 600}")
     expect(lines.last).to_contain_text("mmm")

@@ -143,6 +143,7 @@ async def test_messages_are_cleaned(room: Room):
         await ada.say(text)
     await settle(bob, ada)
     assert bob.messages[:-1] == list(cleaned.values())
+    await ada.until(lambda: len(ada.lines) == 2, "attend deux réponses")
     assert ada.lines == ["Erreur : message trop long, 2000 caractères au plus"] * 2
 
 
@@ -161,6 +162,7 @@ async def test_same_order_for_everybody(room: Room):
     witness = await room.join("Témoin")
     crowd = await asyncio.gather(*(room.join(f"P{number}") for number in range(50)))
     await witness.until(lambda: len(witness.lines) == 51, "attend toutes les arrivées")
+    await asyncio.gather(*(welcomed(chatter) for chatter in crowd))
 
     async def talk(chatter: Chatter, number: int) -> None:
         for turn in range(4):

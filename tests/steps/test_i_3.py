@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.fake_server import FakeServer
-from support.processes import ROOT, Process, Server, wait_for
+from support.processes import ROOT, Process, Server, both_in, wait_for
 from support.room import Room
 from support.storage import free_port
 from support.terminal import Terminal
@@ -72,10 +72,8 @@ async def test_nobody_comes_back(room: Room):
 def test_two_people_chat(server: Server):
     """Ce que dit l'un paraît chez l'autre sans attendre Entrée ; Ctrl+D et Ctrl+C font partir."""
     with in_terminal(server.port, "Ada") as ada:
-        ada.type("présente\n")
-        ada.wait_screen("Vous avez dit : présente")
         with in_terminal(server.port, "Bob") as bob:
-            ada.wait_screen("Annonce : Bob a rejoint la chatroom")
+            both_in(lambda: ada.text + bob.text)
             bob.type("à demi")
             bob.wait_screen("à demi")
             ada.type("bonjour 🦊\n")
@@ -171,10 +169,9 @@ def test_in_a_pipe(server: Server, pipe: Pipe):
     écran qui n'est pas en UTF-8 n'y change rien."""
     reader = pipe("-p", str(server.port), PYTHONIOENCODING="cp1252")
     reader.write("Lectrice")
-    reader.write("présente")
-    reader.wait_line("Vous avez dit : présente")
     author = pipe("-p", str(server.port))
     author.write("Auteur")
+    both_in(lambda: reader.output + author.output)
     for number in range(300):
         author.write(f"🦊 {number}")
     author.close_input()

@@ -80,6 +80,12 @@ def command_of(program: str | Path) -> tuple[list[str | Path], Path]:
     return [sys.executable, "-m", path.name], path.parent
 
 
+def both_in(screens: Callable[[], str]) -> None:
+    """Attend que deux clients soient dans la salle : le premier entré voit arriver l'autre, et rien
+    ne dit d'avance lequel c'est. `screens` rend ce que montrent les deux."""
+    wait_for(lambda: "a rejoint la chatroom" in screens(), "personne ne voit arriver personne")
+
+
 class Process:
     """Un programme en cours : ce qu'il écrit, ce qu'on lui envoie, comment il finit.
 
