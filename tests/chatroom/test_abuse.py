@@ -372,12 +372,14 @@ async def test_refused_messages(server):
     vide reçoit une trame vide : un navigateur ne sait pas envoyer de ping."""
     ada, bob = [await Chatter.join(server.url, pseudo) for pseudo in ("Ada", "Bob")]
     await settle(bob, ada)
+    await ada.see("Bob a rejoint")
     ada.forget()
     bob.forget()
     for text in "x" * 2001, " \t\x00 ", "", "é" * 2000:
         await ada.say(text)
     await bob.hear("é" * 2000)
     assert bob.messages == ["é" * 2000]
+    await ada.until(lambda: len(ada.frames) == 2, "attend deux réponses")
     assert [frame[:9] for frame in ada.frames] == ["Erreur : ", ""]
     await ada.leave()
     await bob.leave()

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from pymongo import MongoClient
 from redis import Redis
 from support.processes import ROOT, Process, missing, wait_for
 from support.storage import free_port
@@ -213,6 +214,9 @@ def test_screens_of_ii_3(lab: Lab):
         ana.recv()
         ana.send("Bonjour léo !")
         leo.recv()
+        with MongoClient[dict](lab.urls["MONGO_URL"]) as mongo:  # écrit après avoir été passé
+            messages = mongo.get_default_database()["messages"]
+            wait_for(lambda: messages.count_documents({}) == 1, "MongoDB n'a pas le premier")
         leo.send("Bonjour ana, tu vas bien ?")
         ana.recv()
     with Redis.from_url(lab.urls["REDIS_URL"]) as redis:
