@@ -32,6 +32,10 @@ from grader.verdict import Came, CouldNotRun, Note, Remark
 GUEST = Path(__file__).parent / "guest"
 ROOT = Path(__file__).resolve().parents[2]
 START = 10  # secondes pour qu'un serveur écoute
+AGAIN = 5  # secondes de plus, si à côté un second lancement essaie aussi
+# Un script lancé deux fois de suite au même endroit : le second prend la place du lanceur.
+TWICE = ["-ISc", "import os, subprocess, sys; command = [sys.executable, *sys.argv[1:]]; "
+         "subprocess.run(command); os.execv(command[0], command)"]  # fmt: skip
 QUESTIONS = 5  # un serveur qui en pose davantage avant d'écouter n'est plus suivi
 MEMORY = {"RLIMIT_AS": 2_000_000_000}  # octets d'adresses ; Node en réserve sans s'en servir
 READS_ARGUMENTS = re.compile(r"argv|argparse|optparse|click|typer|minimist|yargs|commander")
@@ -66,6 +70,7 @@ class Launcher:
         self.hand_in = hand_in
         self._recipes: dict[str, Recipe] = {}  # rôle -> la façon de lancer qui a marché
         self._settled: set[str] = set()  # les clients que l'on sait déjà lancer
+        self._hopeless: set[str] = set()  # ceux que l'on a déjà lancés de toutes les façons
         self._obsolete: dict[str, list[Note]] = {}  # rôle -> ce que websockets n'accepte plus
         self._started: list[Program] = []
 
@@ -73,17 +78,18 @@ class Launcher:
         """Lance un serveur et attend qu'il écoute, en essayant au besoin arguments et dossier."""
 
         async def launch(recipe: Recipe) -> Program:
-            program = await self._run(role, recipe, ports)
-            for _ in range(QUESTIONS):
-                await until(
-                    lambda: program.noted("listen") or not program.alive or asks(program), START
-                )
-                if not asks(program):
-                    break
-                await program.tell(address(program.question))
-            return program
+            return await listening(await self._run(role, recipe, ports), START)
 
-        return await self._find(role, launch, lambda program: bool(program.url))
+        first = await self._find(role, launch, listens)
+        if listens(first) or not first.alive or role in self._hopeless:
+            return first
+        # Il tourne et n'écoute pas : trop lent, ou figé par la machine.
+        self._hopeless.add(role)
+        second = await self._run(role, self._recipes.get(role) or self._usual(role), ports)
+        await listening(second, AGAIN, first)
+        kept, other = (second, first) if listens(second) else (first, second)
+        await other.end()
+        return kept
 
     async def client(
         self, role: str, ports: Ports, pseudo: str = NAMELESS, without: tuple[str, ...] = ()
@@ -111,6 +117,7 @@ class Launcher:
         """Ce rôle passe à un autre script."""
         self._recipes.pop(role, None)
         self._settled.discard(role)
+        self._hopeless.discard(role)
         self._obsolete.pop(role, None)
 
     async def end_all(self) -> None:
@@ -162,7 +169,7 @@ class Launcher:
         if recipe.module:
             own = self.hand_in.scripts[role].with_suffix("").parts[-recipe.above - 1 :]
             target = ["-m", ".".join(own)]
-        return [python, *target], environment, remarks
+        return [python, *TWICE * recipe.twice, *target], environment, remarks
 
     def _node(
         self, role: str, recipe: Recipe, script: Path, scratch: Scratch
@@ -199,8 +206,9 @@ class Launcher:
         """Lance un script ; s'il finit mal, essaie d'autres façons, et retient celle qui marche.
 
         D'abord comme le rendu le dit ; puis d'un autre dossier ; puis, de celui où sa plainte a
-        changé, avec des arguments. Si rien ne marche, rend le premier essai, ou lève CouldNotRun
-        s'il manque quelque chose ici.
+        changé, avec des arguments ; enfin, une fois pour toutes, comme au début, puis deux fois au
+        même endroit. Si rien ne marche, rend le premier essai, ou lève CouldNotRun s'il manque
+        quelque chose ici.
         """
         usual = self._recipes.get(role) or self._usual(role)
         script = self.hand_in.scripts[role]
@@ -245,6 +253,11 @@ class Launcher:
             if good:
                 return program
         blame_us(first, script)
+        for recipe in (usual, replace(usual, twice=True)) if role not in self._hopeless else ():
+            program, good = await attempt(recipe)
+            if good:
+                return program
+        self._hopeless.add(role)
         return first
 
     def _usual(self, role: str) -> Recipe:
@@ -274,6 +287,24 @@ class Launcher:
         )
         own = own_options(code) if "client" in role else []
         return [[*one, *own] for one in (*filter(None, wanted), *map(list, ARGUMENTS))]
+
+
+def listens(program: Program) -> bool:
+    return bool(program.url)
+
+
+async def listening(program: Program, seconds: float, other: Program | None = None) -> Program:
+    """Ce serveur, une fois que lui ou l'autre écoute, qu'il a fini, ou que le temps a passé."""
+
+    def settled() -> bool:
+        return bool(program.noted("listen") or not program.alive or (other and listens(other)))
+
+    for _ in range(QUESTIONS):
+        await until(lambda: settled() or asks(program), seconds)
+        if settled() or not asks(program):
+            break
+        await program.tell(address(program.question))
+    return program
 
 
 def blame_us(program: Program, script: Path) -> None:

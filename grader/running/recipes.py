@@ -24,6 +24,7 @@ class Recipe:
     above: int = 0  # lancé d'autant de dossiers au-dessus du sien
     module: bool = False  # par `python -m`, comme partie d'un paquet
     python: str = sys.executable
+    twice: bool = False  # relancé là où il a fini : il lui fallait un fichier qu'il y a écrit
 
 
 def written(hand_in: HandIn, script: Path) -> list[Recipe]:
