@@ -1,12 +1,13 @@
 """Étape I.3, le serveur : la chatroom, jugée par ce que reçoivent des tiers."""
 
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 
 from grader.clock import until
 from grader.judging.attempt import Attempt, Way, drive
 from grader.judging.conversation import Told, announced, survive
 from grader.judging.room import LATE, Member, Room, guests
+from grader.judging.second import seen_twice
 from grader.judging.stage import opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, word, words
@@ -45,14 +46,15 @@ async def server(student: Student) -> Verdicts:
         if again.dialect and again.dialect.shown() != lesson.dialect.shown():
             way = Way(student, "i3", stages, role, again)
             found = await drive(way)
-    if not found.talk.opened:
-        output = found.output
-        return {"i3.server.starts": failed(Came.REFUSED, error=found.talk.error, output=output)}
-    verdicts = {"i3.server.starts": passed(), **_judge(found)}
-    if any(verdict.bad for verdict in verdicts.values()):
-        second = await way.attempt(found.dialect)
-        verdicts = confirmed(verdicts, _judge(second))
-        found = second if second.talk.delivered else found
+    attempts = [found]
+
+    async def look() -> Verdicts:
+        again = await way.attempt(found.dialect)
+        attempts.append(replace(again, certain=found.certain))
+        return _judge(attempts[-1])
+
+    verdicts = await seen_twice(_judge(found), look)
+    found = max(attempts, key=lambda attempt: attempt.talk.delivered)
     if found.talk.delivered:
         verdicts["i3.server.abrupt"] = await _abrupt(way, found.dialect)
         doubtful = found.dialect and (found.dialect.unasked or found.dialect.guessed)
@@ -67,7 +69,10 @@ async def server(student: Student) -> Verdicts:
 def _judge(found: Attempt) -> Verdicts:
     """Les verdicts d'une conversation : message livré, auteur nommé, arrivée et départ annoncés."""
     talk = found.talk
-    verdicts = {"i3.server.broadcast": judge_delivery(found)}
+    if not talk.opened:
+        refused = failed(Came.REFUSED, error=talk.error, output=found.output)
+        return {"i3.server.starts": refused}
+    verdicts = {"i3.server.starts": passed(), "i3.server.broadcast": judge_delivery(found)}
     if talk.delivered:
         came = " / ".join(talk.heard_message[:4])
         if not talk.all_delivered:
@@ -88,16 +93,6 @@ def _judge(found: Attempt) -> Verdicts:
     for verdict in verdicts.values():
         verdict.messages = talk.messages
     return verdicts
-
-
-def confirmed(verdicts: Verdicts, again: Verdicts, sure: Sequence[str] = ()) -> Verdicts:
-    """Ces verdicts, où un échec que la seconde fois dément est oublié, sauf ceux de `sure`."""
-    better = {check for check, verdict in again.items() if verdict.good and check not in sure}
-    return again | {
-        check: verdict
-        for check, verdict in verdicts.items()
-        if not (verdict.bad and check in better)
-    }
 
 
 def judge_delivery(found: Attempt) -> Verdict:

@@ -6,9 +6,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from grader.clock import until
+from grader.judging.second import seen_twice
 from grader.judging.stage import opening
 from grader.judging.student import Student
-from grader.learning.dialect import respell, word
+from grader.learning.dialect import respell, word, words
 from grader.learning.speaker import Speaker
 from grader.learning.wire import REFUSED, Frame, Link, Mock, Visit, mentions, text_of
 from grader.running.arguments import SPOKEN
@@ -27,6 +28,7 @@ from grader.verdict import (
 )
 
 ANSWER = 3  # secondes pour une réponse
+REST = 1.5  # pour la suite d'une réponse déjà commencée
 LONGEST = 2000  # caractères lus d'une réponse
 TURNS = 6  # réponses ou messages tapés avant de conclure
 HELLO = r"hello\s+client\s*!\s*received\s*:?[\s\\\"'«“‘]*{}"  # en JSON, \" est un guillemet
@@ -47,6 +49,27 @@ class Model:
 
     def saying(self, text: str) -> Frame:
         return respell(self.frame, {self.text: text}, {})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Ce qui est venu en réponse à ce texte, en un message ou en plusieurs."""
+
+    text: str
+    frames: Sequence[Frame]
+
+    @property
+    def echoes(self) -> bool:
+        return any(mentions(whole, self.text) for whole in self._wholes())
+
+    @property
+    def is_hello(self) -> bool:
+        hello = re.compile(HELLO.format(self.text), re.I)
+        return any(hello.search(whole) for whole in self._wholes())
+
+    def _wholes(self) -> list[str]:
+        """Les messages mis bout à bout, d'où que soient les coupures."""
+        return [between.join(map(text_of, self.frames))[:LONGEST] for between in (" ", "")]
 
 
 # Ce qui fait d'un texte un message.
@@ -97,15 +120,14 @@ async def _own_form(student: Student) -> Form | None:
 
 
 async def _exchange(student: Student, form: Form) -> Verdicts:
-    """Un serveur neuf, jugé sur des messages de cette forme."""
-    async with opening(student, "i1.server")() as stage:
-        verdicts = await _judge(stage.server, form)
-    if verdicts.get(NEXT, passed()).bad:
+    """Des serveurs neufs, jugés sur des messages de cette forme."""
+
+    async def look() -> Verdicts:
         async with opening(student, "i1.server")() as stage:
-            again = await _judge(stage.server, form)
-        if again.get(NEXT, passed()).good:
-            verdicts[NEXT] = passed()
-    return student.explain(verdicts, "i1.server", stage.server)
+            verdicts = await _judge(stage.server, form)
+        return student.explain(verdicts, "i1.server", stage.server)
+
+    return await seen_twice(await look(), look)
 
 
 async def _judge(server: Program, form: Form) -> Verdicts:
@@ -119,17 +141,18 @@ async def _judge(server: Program, form: Form) -> Verdicts:
         return {"i1.server.starts": failed(Came.REFUSED, error=error, output=output())}
     verdicts = {"i1.server.starts": passed()}
     await link.settle(0.3, 1)
-    first = word(4)
-    if answers := await _ask(link, first, form):
-        got = " / ".join(map(text_of, answers))[:LONGEST]
-        echoed = any(mentions(frame, first) for frame in answers)
-        hello = re.search(HELLO.format(first), got, re.I)
-        more = await _ask(link, word(4), form, 1)
-        verdicts[REPLY] = passed(*([] if more else [(Remark.ONE_MESSAGE, {})]))
-        verdicts["i1.server.echo"] = expect(echoed, Came.ANSWERED, answer=got)
-        verdicts["i1.server.hello"] = expect(hello, Came.ANSWERED, answer=got)
-    else:
+    first, second = words(2, 4)
+    answers = await _ask(link, first, form)
+    if not answers:
         verdicts[REPLY] = failed(Came.NO_ANSWER, message=first, output=output())
+        return verdicts
+    more = await _ask(link, second, form, 1)  # le premier n'a peut-être eu qu'un mot de bienvenue
+    spoken = Answer(first, answers), Answer(second, more)
+    got = " / ".join(map(text_of, answers))[:LONGEST]
+    verdicts[REPLY] = passed(*([] if more else [(Remark.ONE_MESSAGE, {})]))
+    echoed, hello = any(one.echoes for one in spoken), any(one.is_hello for one in spoken)
+    verdicts["i1.server.echo"] = expect(echoed, Came.ANSWERED, answer=got)
+    verdicts["i1.server.hello"] = expect(hello, Came.ANSWERED, answer=got)
     verdicts[NEXT] = await _next(server, link, form)
     return verdicts
 
@@ -150,7 +173,7 @@ async def _ask(link: Link, text: str, form: Form, seconds: float = ANSWER) -> li
     mark = link.mark
     await link.send(form(text))
     if await until(lambda: link.after(mark) or link.closed, seconds):
-        await link.wait(text, 0.3, mark)
+        await link.wait(text, REST, mark)
     return link.after(mark)
 
 
@@ -163,7 +186,9 @@ async def _next(server: Program, link: Link, form: Form) -> Verdict:
         except REFUSED as error:
             return failed(came, error=str(error), output=tail(server.output))
         await link.settle(0.1, 0.5)
-        if not await _ask(link, word(4), form):
+        mark = link.mark
+        await link.send(form(word(4)))
+        if await link.wait("", ANSWER, mark) is None:
             return failed(came, error="", output=tail(server.output))
     await link.close()
     return passed()
@@ -214,7 +239,8 @@ async def _tries(student: Student, check: str, role: str) -> AsyncGenerator[Verd
         greeting = ["Bienvenue !"] if _count(verdicts) else []
         verdicts, sent = await _try(student, check, role, greeting)
         yield verdicts
-    for model in await _models(student, sent):
+    models: Sequence[Model | None] = await _models(student, sent)
+    for model in models or [None] * (_count(verdicts) == 2):  # à défaut, la même chose de nouveau
         verdicts, _ = await _try(student, check, role, greeting, model)
         yield verdicts
 

@@ -4,11 +4,12 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from grader.clock import until
 from grader.judging.attempt import GUESSING, Way
-from grader.judging.chat_server import confirmed
 from grader.judging.room import LATE, Member, Room
+from grader.judging.second import seen_twice
 from grader.judging.stage import opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, Source, word, words
@@ -33,12 +34,9 @@ async def server(student: Student) -> Verdicts:
             verdicts, understood = await _tell(way, dialect)
             first = first or verdicts
             if understood:
-                if any(verdict.bad for verdict in verdicts.values()):
-                    verdicts = confirmed(verdicts, (await _tell(way, dialect))[0])
                 student.drives["ii3"] = dialect.how if dialect else Source.END_TO_END.value
-                return verdicts
-            if INSERT not in verdicts:
-                return first
+            if understood or INSERT not in verdicts:
+                return await seen_twice(verdicts, partial(_again, way, dialect))
     if role and role.startswith("ii3"):
         return first
     unknown = {check: could_not_run(Came.UNKNOWN_DIALECT) for check in (MONGO, INSERT, HISTORY)}
@@ -54,6 +52,10 @@ async def _dialects(way: Way) -> AsyncGenerator[Dialect | None]:
         yield None
     for dialect in await way.guess(GUESSING) or known()[: not sure]:
         yield dialect
+
+
+async def _again(way: Way, dialect: Dialect | None) -> Verdicts:
+    return (await _tell(way, dialect))[0]
 
 
 async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:

@@ -1,9 +1,12 @@
 """Étape II.2 : ce qui est écrit dans Redis, et ce que le programme retient."""
 
+from dataclasses import replace
+
 from grader.judging.attempt import Attempt, Way, drive
-from grader.judging.chat_server import confirmed, judge_delivery
+from grader.judging.chat_server import judge_delivery
 from grader.judging.pictures import Picture
 from grader.judging.room import Room, guests
+from grader.judging.second import seen_twice
 from grader.judging.stage import opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, words
@@ -22,8 +25,7 @@ from grader.verdict import (
     passed,
 )
 
-# Ce qu'il suffit d'avoir vu une fois.
-SEEN_ONCE = ("ii2.server.async", "ii2.server.noglobal")
+ASYNC = "ii2.server.async"
 
 
 async def server(student: Student) -> Verdicts:
@@ -40,10 +42,15 @@ async def server(student: Student) -> Verdicts:
     if found.dialect and found.talk.opened and not (found.talk.delivered or changed):
         # Un serveur qui se trompe quand on parle peut bien ranger quand on se tait.
         changed = await _leaves_in_silence(way, found.dialect)
-    verdicts = _judge(found, changed)
-    if any(verdict.bad for check, verdict in verdicts.items() if check not in SEEN_ONCE):
-        again = await way.attempt(found.dialect)
-        verdicts = confirmed(verdicts, _judge(again, again.picture.changed), SEEN_ONCE)
+
+    async def look() -> Verdicts:
+        again = replace(await way.attempt(found.dialect), certain=found.certain)
+        verdicts = _judge(again, again.picture.changed)
+        if again.worth < found.worth and ASYNC in verdicts and verdicts[ASYNC].good:
+            del verdicts[ASYNC]  # allé moins loin, il n'a pas tout vu
+        return verdicts
+
+    verdicts = await seen_twice(_judge(found, changed), look)
     for verdict in verdicts.values():
         verdict.messages = found.talk.messages
     return student.explain(verdicts, "ii2.server", found.server)
@@ -80,7 +87,7 @@ def _judge(found: Attempt, changed: list[Place]) -> Verdicts:
     verdicts: Verdicts = {}
     verdicts["ii2.server.redis"] = expect(picture.commands, Came.NO_REDIS_COMMAND, output=output)
     if picture.commands:
-        verdicts["ii2.server.async"] = judge_async(server.events)
+        verdicts[ASYNC] = judge_async(server.events)
     if talk.opened and not talk.error:
         added = picture.footprint or picture.written
         verdicts["ii2.server.add"] = expect(added, Came.NOTHING_ADDED, output=output)
