@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from grader.finding.code import Code, parts
+from grader.judging.awaits import forgotten
 from grader.verdict import Event, Mistake
 
 LONGEST = 20_000  # caractères lus de ce qu'un programme a écrit
@@ -24,7 +25,7 @@ def recognise(code: Code, check: str, output: str, events: Sequence[Event]) -> M
     `output` est ce que le programme a écrit, `events` ce que le calque a noté.
     """
     output = output[-LONGEST:]
-    found = syntax(code, output) or unawaited(events) or traceback(code, output)
+    found = syntax(code, output) or unawaited(code, events) or traceback(code, output)
     kind = check.rpartition(".")[2]
     finders = (finder for finder, checks in FINDERS if kind in checks)
     with suppress(RecursionError):  # un code écrit pour cela : son échec n'est pas expliqué
@@ -40,10 +41,10 @@ def syntax(code: Code, output: str) -> Mistake | None:
     return ("syntax", {"line": found[1], "error": found[2]}) if found else None
 
 
-def unawaited(events: Sequence[Event]) -> Mistake | None:
-    """Le calque a vu mourir une coroutine que personne n'attendait."""
+def unawaited(code: Code, events: Sequence[Event]) -> Mistake | None:
+    """Le calque a vu mourir une coroutine que personne n'attendait, ni le code."""
     for event in events:
-        if event.get("event") == "unawaited" and event.get("line"):
+        if event.get("event") == "unawaited" and event.get("line") and forgotten(code, event):
             return "unawaited", {"name": event["name"], "line": str(event["line"])}
     return None
 

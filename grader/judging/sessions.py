@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from grader.finding.code import Code
 from grader.judging.attempt import Attempt, Way, drive
+from grader.judging.awaits import concerns_redis, forgotten
 from grader.judging.chat_server import judge_delivery
 from grader.judging.pictures import Picture
 from grader.judging.room import Room, guests
@@ -43,14 +45,16 @@ async def server(student: Student) -> Verdicts:
         # Un serveur qui se trompe quand on parle peut bien ranger quand on se tait.
         changed = await _leaves_in_silence(way, found.dialect)
 
+    code = student.hand_in.code("ii2.server")
+
     async def look() -> Verdicts:
         again = replace(await way.attempt(found.dialect), certain=found.certain)
-        verdicts = _judge(again, again.picture.changed)
+        verdicts = _judge(again, again.picture.changed, code)
         if again.worth < found.worth and ASYNC in verdicts and verdicts[ASYNC].good:
             del verdicts[ASYNC]  # allé moins loin, il n'a pas tout vu
         return verdicts
 
-    verdicts = await seen_twice(_judge(found, changed), look)
+    verdicts = await seen_twice(_judge(found, changed, code), look)
     for verdict in verdicts.values():
         verdict.messages = found.talk.messages
     return student.explain(verdicts, "ii2.server", found.server)
@@ -75,7 +79,7 @@ async def _leaves_in_silence(way: Way, dialect: Dialect) -> list[Place]:
         return picture.changed
 
 
-def _judge(found: Attempt, changed: list[Place]) -> Verdicts:
+def _judge(found: Attempt, changed: list[Place], code: Code) -> Verdicts:
     talk, picture, server = found.talk, found.picture, found.server
     output = tail(server.output)
     if not server.url:
@@ -87,7 +91,7 @@ def _judge(found: Attempt, changed: list[Place]) -> Verdicts:
     verdicts: Verdicts = {}
     verdicts["ii2.server.redis"] = expect(picture.commands, Came.NO_REDIS_COMMAND, output=output)
     if picture.commands:
-        verdicts[ASYNC] = judge_async(server.events)
+        verdicts[ASYNC] = judge_async(server.events, code)
     if talk.opened and not talk.error:
         added = picture.footprint or picture.written
         verdicts["ii2.server.add"] = expect(added, Came.NOTHING_ADDED, output=output)
@@ -101,7 +105,7 @@ def _judge(found: Attempt, changed: list[Place]) -> Verdicts:
     return verdicts
 
 
-def judge_async(events: list[Event]) -> Verdict:
+def judge_async(events: list[Event], code: Code) -> Verdict:
     """Aucune commande du client synchrone dans la boucle, aucune coroutine abandonnée."""
     verdict = passed()
     for event in events:
@@ -111,8 +115,9 @@ def judge_async(events: list[Event]) -> Verdict:
                 return failed(Came.SYNC_CALL, command=event["command"], line=line)
             case "sync_redis":
                 verdict.remarks.append((Remark.SYNC_OUTSIDE, {"command": event["command"]}))
-            case "unawaited" if event.get("library") in ("redis", ""):
-                return failed(Came.UNAWAITED, name=event["name"], line=line)
+            case "unawaited" if event["library"] in ("redis", "") and forgotten(code, event):
+                if concerns_redis(code, event):
+                    return failed(Came.UNAWAITED, name=event["name"], line=line)
     return verdict
 
 
