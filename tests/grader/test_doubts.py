@@ -23,6 +23,7 @@ def test_hand_ins_that_would_have_been_wronged(check: str) -> None:
     """Les rendus cités portent le script de cette vérification, et doivent la réussir."""
     doubt = DOUBTS[check]
     assert doubt["doubt"].endswith(".") and doubt["again"].endswith(".")
+    assert doubt["rendus"]
     unit = check.rpartition(".")[0]
     for name in doubt["rendus"]:
         expected = EXPECTED[name]

@@ -1,6 +1,7 @@
 """Un échec qui ne se voit qu'une fois, parce que la machine a gêné, n'en est pas un."""
 
 import shutil
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -34,17 +35,27 @@ def grading(
     text = (folder / script).read_text("utf-8")
     assert old in text
     (folder / script).write_text("import os\n" + text.replace(old, new), "utf-8")
-    start, launched = Program.start, 0
+    start, launched = Program.start, count(1)
 
     async def disturbed(self, ports, limits, **environment):
-        nonlocal launched
-        if any(word.endswith(script) for word in self.command):
-            launched += 1
-            environment |= {"GENE": "1"} if launched == number else {}
+        if self.command[-1].endswith(script) and next(launched) == number:
+            environment["GENE"] = "1"
         return await start(self, ports, limits, **environment)
 
     patch.setattr(Program, "start", disturbed)
     return Grading(folder, Table())
+
+
+def test_what_passes_is_launched_once(monkeypatch) -> None:
+    """Un serveur qui réussit tout n'est pas lancé une seconde fois."""
+    one = Grading(RENDUS / "ordinaire", Table())
+    launched: list[Program] = []
+    start = Program.start
+    monkeypatch.setattr(
+        Program, "start", lambda p, *a, **o: launched.append(p) or start(p, *a, **o)
+    )
+    checks = [check for check in one.table.checks.values() if check.unit == "i1.server"]
+    assert all(one.verdict(check).good for check in checks) and len(launched) == 1
 
 
 @pytest.mark.parametrize("trouble", [KILLED, FROZEN], ids=["killed", "frozen"])
