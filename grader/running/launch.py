@@ -84,11 +84,12 @@ class Launcher:
         if listens(first) or not first.alive or role in self._hopeless:
             return first
         # Il tourne et n'écoute pas : trop lent, ou figé par la machine.
-        self._hopeless.add(role)
         second = await self._run(role, self._recipes.get(role) or self._usual(role), ports)
         await listening(second, AGAIN, first)
         kept, other = (second, first) if listens(second) else (first, second)
         await other.end()
+        if not listens(kept):
+            self._hopeless.add(role)
         return kept
 
     async def client(

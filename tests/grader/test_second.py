@@ -68,12 +68,15 @@ def test_a_server_disturbed_before_it_listens(trouble: str, tmp_path: Path, monk
     assert once.verdict(once.table.checks["i1.server.starts"]).good
 
 
-def test_a_slow_server(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("check", "script"), [("i1.server.starts", I1), ("i3.server.broadcast", I3)]
+)
+def test_a_slow_server(check: str, script: str, tmp_path: Path, monkeypatch) -> None:
     """Plus lent qu'on ne l'attend, mais il finit par écouter, et le second lancement s'arrête."""
     monkeypatch.setattr(launch, "START", 1)
     slow = "import websockets, time; time.sleep(2)"
-    one = grading(tmp_path, monkeypatch, I1, 0, "import websockets", slow)
-    assert one.verdict(one.table.checks["i1.server.starts"]).good
+    one = grading(tmp_path, monkeypatch, script, 0, "import websockets", slow)
+    assert one.verdict(one.table.checks[check]).good
 
 
 @pytest.mark.parametrize(
