@@ -17,7 +17,7 @@ Pour ajouter…
     un compte rendu        un module de reporting/, appelé par reporting/files.py
     une sorte d'archive    finding/archives.py, qui n'en croit aucune
     une sorte de champ     running/guest/fields.js (le trouver), running/form.py (le choisir),
-                           running/page.py (le remplir), guest/text.js (ce qui s'en affiche)
+                           running/hand.py (le remplir), guest/text.js (ce qui s'en affiche)
     une sorte de question  running/questions.py
     une attaque            tests/grader/attacks, et ce qui l'arrête dans running/bubblewrap.py
 """

@@ -8,18 +8,18 @@ from pathlib import Path
 from grader.finding.code import Code
 from grader.finding.inventory import MODULES, inventory
 from grader.finding.names import ROLES, SUFFIXES, role_of
-from grader.finding.strays import parts_of, role_by_content, server_step
+from grader.finding.strays import door_of, loaded, parts_of, role_by_content, server_step
 
 # Ce qui se copie, mais où l'on ne cherche pas de scripts.
 SKIPPED = {MODULES, "tests", "rendus", "bench"}
 LEFT_OUT = re.compile(r"pseudo|Hello\||echo\.websocket|(?:^|/)(?:old|brouillon|test)", re.I)
-LOADS = re.compile(r"""<script[^<>]*\ssrc\s*=\s*["']?([^"'>\s?#]+)""", re.I)
 
 
 class HandIn:
     """Le dossier d'un étudiant. `scripts` : rôle -> chemin relatif du fichier qui le tient.
 
     `others` : les autres candidats au même rôle, si le premier n'est qu'un brouillon.
+    `inside` : la page où mène celle par où l'on entre.
 
     `unread` : l'archive du rendu qui n'a pas pu s'ouvrir ; ce qui manque y est peut-être.
     `packages` : le dossier des paquets installés pour ce rendu seul.
@@ -30,6 +30,7 @@ class HandIn:
         self.inventory = inventory(self.folder)
         self.scripts: dict[str, Path] = {}
         self.others: dict[str, list[Path]] = {}
+        self.inside: dict[Path, Path] = {}
         for path in sorted(self.files, key=self._rank):
             if (found := role_of(path)) in ROLES:
                 role = ROLES[found]
@@ -40,9 +41,13 @@ class HandIn:
         if not {"i2.client.js", "i2.client.html"} & self.scripts.keys():
             self.scripts |= self._unnamed_client(shared)
         for role in ("i2.client", "i3.client"):
-            page = self._page_of(self.scripts.get(f"{role}.js"))
+            script = self.scripts.get(f"{role}.js")
+            page = self._page_of(script) if script else None
             if page and not self._is_exact(self.scripts.get(f"{role}.html", page)):
                 self.scripts[f"{role}.html"] = page
+        if page := self.scripts.get("i3.client.html"):
+            door = self.scripts["i3.client.html"] = door_of(self.folder, page, self._pages)
+            self.inside = {door: page} if door != page else {}
 
     def _move_misplaced(self) -> None:
         """Les scripts dont le nom se trompe d'étape prennent la place qui est vide."""
@@ -69,15 +74,13 @@ class HandIn:
         """Les fichiers où chercher des scripts, par leur chemin relatif."""
         return [path for path in self.inventory.kept if _is_work(path)]
 
-    def _page_of(self, script: Path | None) -> Path | None:
+    def _page_of(self, script: Path) -> Path | None:
         """La page qui charge ce script, quel que soit son nom."""
-        for page in self.files if script else ():
-            if script and SUFFIXES.get(page.suffix.lower()) == ".html":
-                here = self.folder / page.parent
-                loaded = LOADS.findall(Code(self.folder / page).text)
-                if any((here / one).resolve() == self.folder / script for one in loaded):
-                    return page
-        return None
+        return next((page for page in self._pages if script in loaded(self.folder, page)), None)
+
+    @property
+    def _pages(self) -> list[Path]:
+        return [path for path in self.files if SUFFIXES.get(path.suffix.lower()) == ".html"]
 
     def _unnamed_client(self, taken: set[Path]) -> dict[str, Path]:
         """Le client de I.2 dont rien ne dit l'étape : le premier script de page, ou de Node, qui

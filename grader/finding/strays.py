@@ -16,7 +16,9 @@ LEADS = re.compile(
     r"""(?:src|href|action)\s*=\s*["']?([^"'>\s?#:]+)|(?:from|import)\s*\(?\s*["'](\.[^"']+)""",
     re.I,
 )
+LOADS = re.compile(r"""<script[^<>]*\ssrc\s*=\s*["']?([^"'>\s?#]+)""", re.I)
 OPENS = re.compile(r"websocket", re.I)
+ASKS = re.compile(r"<(?:input|select|textarea)\b|\bprompt\s*\(", re.I)
 
 
 def parts_of(folder: Path, page: Path) -> list[Path]:
@@ -30,6 +32,25 @@ def parts_of(folder: Path, page: Path) -> list[Path]:
             if place not in found and SUFFIXES.get(place.suffix) and (folder / place).is_file():
                 found.append(place)
     return found
+
+
+def door_of(folder: Path, page: Path, others: list[Path]) -> Path:
+    """La page par où l'on entre dans celle-ci : elle y mène, demande quelque chose, et n'ouvre pas
+    de connexion elle-même ; à défaut, celle-ci.
+    """
+    leads = re.compile(rf"""["'`/=]{re.escape(page.name)}\b""")
+    for other in others:
+        own = [other, *loaded(folder, other)]
+        text = "\n".join(Code(folder / part).text for part in own)
+        if other != page and leads.search(text) and ASKS.search(text) and not OPENS.search(text):
+            return other
+    return page
+
+
+def loaded(folder: Path, page: Path) -> list[Path]:
+    """Les scripts que cette page charge."""
+    names = LOADS.findall(Code(folder / page).text)
+    return [Path(os.path.normpath(page.parent / name)) for name in names]
 
 
 def role_by_content(folder: Path, path: Path) -> str | None:

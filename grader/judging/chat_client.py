@@ -149,7 +149,7 @@ class _Waiting:
                 await other.say(text)
                 self._keep(RECEIVES, await _receives(screen, text, LATE))
                 await asyncio.sleep(0.1)
-                before = screen.output
+                before = _shown(screen)
                 server.send_signal(signal.SIGINT)
                 await until(lambda: not server.alive, 1)
                 await server.end()
@@ -172,7 +172,7 @@ class _Waiting:
         return verdict.good
 
     async def _after_the_end(self, mock: Mock, screen: Screen) -> None:
-        self._left, before = True, screen.output
+        self._left, before = True, _shown(screen)
         await mock.leave()
         self._keep(DOWN, await _noticed(screen, before))
 
@@ -193,16 +193,22 @@ async def _receives(screen: Screen, text: str, seconds: float) -> Verdict:
     return expect(shown, Came.NOT_SHOWN_WAITING, message=text, output=output)
 
 
-async def _noticed(screen: Screen, before: str) -> Verdict:
+def _shown(screen: Screen) -> tuple[str, str]:
+    return screen.output, screen.signs
+
+
+async def _noticed(screen: Screen, before: tuple[str, str]) -> Verdict:
     """Le serveur vient de s'arrêter : le client le dit ou s'en va.
 
-    Une page peut le dire à la place d'autre chose : ce qui compte est une ligne qui n'y était pas.
+    Une page peut le dire à la place d'autre chose, ou sans mots : ce qui compte est une ligne, un
+    champ éteint, une couleur qui n'y était pas.
     """
-    known = Counter(before.splitlines())
+    known = Counter(before[0].splitlines())
 
     def said() -> bool:
         fresh = Counter(screen.output.splitlines()) - known
-        return not screen.alive or any(len(line.strip()) > 2 for line in fresh)
+        words = any(len(line.strip()) > 2 for line in fresh)
+        return words or screen.signs != before[1] or not screen.alive
 
     noticed = await until(said, SILENCE)
     return expect(noticed, Came.MUTE, seconds=str(SILENCE), output=tail(screen.output))

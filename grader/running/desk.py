@@ -40,7 +40,7 @@ class Desk:
             except CouldNotRun:
                 await chromium.close()
                 raise
-        page = Page(self._chromium, self.hand_in.inventory, self.hand_in.scripts[role], door)
+        page = Page(self._chromium, self.hand_in, self.hand_in.scripts[role], door)
         served = role in self._served
         await page.start(served)
         if page.broken and not served and not page.connected:

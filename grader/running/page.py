@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.clock import PATIENCE, still, until
-from grader.finding.inventory import Inventory
+from grader.finding.handin import HandIn
 from grader.running.browser import Chromium
 from grader.running.enclosure import current
-from grader.running.form import buttons_to_press, field_to_fill
+from grader.running.hand import Hand
 from grader.running.program import QUESTION
 from grader.running.scratch import Scratch
 from grader.running.screen import Door
 from grader.verdict import Event, Note, Remark
 
 if TYPE_CHECKING:
-    from playwright.async_api import Dialog, Error, ProxySettings, Route
+    from playwright.async_api import ConsoleMessage, Dialog, Error, ProxySettings, Route
+    from playwright.async_api import Page as Playwright
 
 GUEST = Path(__file__).parent / "guest"
-FIELDS, TEXT = ((GUEST / name).read_text("utf-8") for name in ("fields.js", "text.js"))
-HELD = "(field) => field.value ?? field.innerText"
+TEXT, SIGNS = ((GUEST / name).read_text("utf-8") for name in ("text.js", "signs.js"))
+LOOK = f"() => [({TEXT})(), ({SIGNS})(), window.__tp7?.asked.length ?? 0]"
 NOWHERE = 1  # un port où personne n'écoute
 MODULE = re.compile(r"^[ \t]*(import|export)\b", re.M)
 EMPTY = """<!doctype html><meta charset="utf-8"><title>TP7</title><body>
@@ -36,18 +37,19 @@ EMPTY = """<!doctype html><meta charset="utf-8"><title>TP7</title><body>
 class Page:
     """Une page ouverte depuis une copie neuve : celle du rendu, ou une vide pour un script seul."""
 
-    def __init__(self, chromium: Chromium, listed: Inventory, script: Path, door: Door) -> None:
-        self.scratch, self.script, self.door = Scratch(listed, within=chromium.folder), script, door
+    def __init__(self, chromium: Chromium, hand_in: HandIn, script: Path, door: Door) -> None:
+        self.scratch = Scratch(hand_in.inventory, within=chromium.folder)
+        self.script, self.door = script, door
         self._chromium = chromium
         self.events: list[Event] = []
         self.remarks: list[Note] = []
         self.raw = ""  # console, alertes et questions, dans l'ordre
         self.broken = ""
         self.lacks = ""
-        self._seen, self._asked = "", 0
+        self._seen, self._asked, self.signs = "", 0, ""
         self._prompts: asyncio.Queue[Dialog] = asyncio.Queue()
         self._server: http.server.ThreadingHTTPServer | None = None
-        self._filled: list[int] = []
+        self._hand = Hand(self._done, hand_in.inside.get(script, Path()).name)
 
     async def start(self, served: bool) -> None:
         """`served` : ouverte par HTTP plutôt que depuis le disque."""
@@ -56,13 +58,11 @@ class Page:
         self._context = await self._chromium.browser.new_context(
             locale="fr-FR", proxy=self._proxy()
         )
-        await self._context.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), self._refuse)
+        await self._context.route(re.compile(r"^https?://(?!127\.0\.0\.1)"), self._fetch)
         guest = (GUEST / "page.js").read_text("utf-8").replace(":PORT", f":{self.door.port}")
         await self._context.add_init_script(guest)
-        self.page = await self._context.new_page()
-        self.page.on("dialog", self._dialog)
-        self.page.on("console", lambda message: self._note(message.text))
-        self.page.on("pageerror", self._failed)
+        self._context.on("page", self._look_at)
+        self._look_at(await self._context.new_page())
         self._loading = asyncio.create_task(self._load(url))
         await asyncio.wait([self._loading], timeout=3 * PATIENCE)
         self._watching = asyncio.create_task(self._watch())
@@ -111,10 +111,24 @@ class Page:
         path = target.relative_to(self.scratch.work).as_posix()
         return f"http://127.0.0.1:{self._server.server_port}/{path}"
 
+    def _look_at(self, page: "Playwright") -> None:
+        """L'onglet qui vient de s'ouvrir passe devant les autres."""
+        if getattr(self, "page", None) is not page:
+            self.page = page
+            page.on("dialog", self._dialog)
+            page.on("console", self._noted)
+            page.on("pageerror", self._failed)
+
+    def _noted(self, message: "ConsoleMessage") -> None:
+        """Ce que la page écrit dans la console ; sans argument, c'est le navigateur qui parle."""
+        text = message.text
+        if message.args:
+            self._note(text)
+        elif "CORS" in text or "blocked by" in text or "ERR_FAILED" in text:
+            self.broken = text
+
     def _note(self, text: str) -> None:
         self.raw += text + "\n"
-        if "CORS" in text or "blocked by" in text or "ERR_FAILED" in text:
-            self.broken = text
 
     def _failed(self, error: "Error") -> None:
         self._note(f"{error.name}: {error.message}")
@@ -135,9 +149,7 @@ class Page:
         while True:
             try:
                 async with asyncio.timeout(2):
-                    text = await self.page.evaluate(TEXT)
-                    asked = await self.page.evaluate("() => window.__tp7?.asked.length ?? 0")
-                self._seen, self._asked = text, asked
+                    self._seen, self.signs, self._asked = await self.page.evaluate(LOOK)
             except Exception:  # page figée ou en train de changer : on retentera
                 pass
             await asyncio.sleep(0.06)
@@ -171,42 +183,17 @@ class Page:
                     await self._prompts.get_nowait().accept(line)
                     await asyncio.sleep(0.1)
                 else:
-                    await self._fill(line)
+                    await self._hand.answer(self.page, line, lambda: self.connected)
         except Exception as error:  # champ disparu, page figée : ce qui compte est ce qui est parti
             if self.page.is_closed():
                 self._note(f"({type(error).__name__})")
-
-    async def _fill(self, text: str) -> None:
-        view = await self.page.evaluate(FIELDS)
-        number = field_to_fill(view["fields"], self._filled)
-        if number is None:
-            if not view["buttons"]:
-                return
-        else:
-            field = self.page.locator(f'[data-tp7="{number}"]')
-            await field.fill(text, timeout=2000)
-            self._filled.append(number)
-            await field.press("Enter", timeout=2000)
-            if await self._done(text):
-                return
-        after = -1 if number is None else view["fields"][number]["next"]
-        for rank in buttons_to_press(view["buttons"], after, self.connected):
-            button = self.page.locator(f'[data-tp7-button="{rank}"]')
-            if await button.count() and await button.is_visible():
-                if number is not None:
-                    field = self.page.locator(f'[data-tp7="{number}"]')
-                    if await field.count() and not (await field.evaluate(HELD)).strip():
-                        await field.fill(text, timeout=1000)
-                await button.click(timeout=1000, no_wait_after=True)
-                if await self._done(text):
-                    return
 
     async def _done(self, text: str) -> bool:
         """Vrai si le texte est parti, ou si la page pose une question : inutile d'insister."""
         await until(lambda: self.door.heard(text) or not self._prompts.empty(), 0.4)
         return self.door.heard(text) or not self._prompts.empty()
 
-    async def _refuse(self, route: "Route") -> None:
+    async def _fetch(self, route: "Route") -> None:
         """Rien ne vient d'Internet ; un script qui en manque, il faudra le dire."""
         if route.request.resource_type == "script":
             self.lacks = self.lacks or route.request.url

@@ -43,7 +43,7 @@ class Program:
     `remarks` sont celles que vaut la façon dont il a fallu le lancer.
     """
 
-    lacks = ""
+    lacks = signs = ""
 
     def __init__(
         self, command: list[str], scratch: Scratch, folder: Path, remarks: Sequence[Note] = ()

@@ -15,6 +15,7 @@ class Screen(Protocol):
 
     remarks: list[Note]
     lacks: str  # ce qui lui manque et viendrait d'Internet, ou ""
+    signs: str  # ce qu'il montre sans mots : un champ éteint, la couleur d'une pastille
 
     @property
     def events(self) -> list[Event]: ...
