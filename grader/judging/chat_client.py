@@ -67,7 +67,7 @@ def _count(verdicts: Verdicts) -> int:
 async def _judge(student: Student, role: str) -> Verdicts:
     lesson = await student.lesson(role)
     if lesson.screen.lacks and not (lesson.named and lesson.spoke):
-        raise CouldNotRun(Came.NEEDS_INTERNET, url=lesson.screen.lacks)
+        raise student.lacking(lesson.screen.lacks)
     output = lesson.screen.output.strip()[-600:]
     verdicts: Verdicts = {}
     if lesson.named:

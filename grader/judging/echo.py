@@ -314,7 +314,8 @@ async def _try(
         f"{check}.prints": expect(shows, Came.NOT_SHOWN, answer=reply, output=output),
     }
     if screen.lacks:
-        lacking = could_not_run(Came.NEEDS_INTERNET, url=screen.lacks)
+        why = student.lacking(screen.lacks)
+        lacking = could_not_run(why.came, **why.params)
         verdicts = {check: one if one.good else lacking for check, one in verdicts.items()}
     student.explain(verdicts, role, screen)
     frame = next((frame for frame in mock.frames if said and mentions(frame, said)), None)

@@ -10,8 +10,9 @@ from grader.judging.mistakes import recognise
 from grader.learning.dialect import Dialect
 from grader.learning.lesson import Lesson, learn
 from grader.running.desk import Desk
+from grader.running.mirror import read
 from grader.running.screen import Door, Screen
-from grader.verdict import CouldNotRun, Verdicts, remarks_of
+from grader.verdict import Came, CouldNotRun, Verdicts, remarks_of
 
 if TYPE_CHECKING:
     from grader.judging.attempt import Attempt
@@ -85,6 +86,11 @@ class Student:
             return await self.desk.open(role, door)
 
         return await learn(open_client, url)
+
+    def lacking(self, url: str) -> CouldNotRun:
+        """Une page veut cette adresse, d'Internet : dit si --installer y peut quelque chose."""
+        curable = read(url) and not self.hand_in.packages
+        return CouldNotRun(Came.NEEDS_MIRROR if curable else Came.NEEDS_INTERNET, url=url)
 
     def retain(self, step: str, attempt: Attempt) -> None:
         """Dit comment l'on a parlé à ce serveur ; s'il a livré, les suivants en profiteront."""

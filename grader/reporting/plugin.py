@@ -52,7 +52,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--installer",
         action="store_true",
-        help="installer, pour chaque rendu seul, les paquets qu'il demande et qui ne sont pas ici",
+        help="installer, pour chaque rendu seul, les paquets qu'il demande et qui ne sont pas ici, "
+        "et ceux dont ses pages chargent un script par un miroir de npm (unpkg, jsdelivr, cdnjs)",
     )
 
 

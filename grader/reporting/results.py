@@ -11,7 +11,7 @@ from grader.reporting.terminal import class_lines, progress, table_lines, untrie
 from grader.running.isolation import isolation
 from grader.verdict import Came
 
-PACKAGES = (Came.NO_PACKAGE, Came.NO_NODE_PACKAGE)
+PACKAGES = (Came.NO_PACKAGE, Came.NO_NODE_PACKAGE, Came.NEEDS_MIRROR)
 
 
 class Results:

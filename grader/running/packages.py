@@ -16,6 +16,7 @@ import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from packaging.utils import canonicalize_name
 from grader.finding.code import Code
 from grader.finding.handin import HandIn
 from grader.finding.inventory import MODULES
+from grader.running import mirror
 
 SECONDS, BYTES = 120, 300_000_000  # pour tout ce que demande un rendu
 MOST = 40  # paquets demandés ; au-delà, ce n'est plus une liste écrite à la main
@@ -40,6 +42,7 @@ IMITATED = {"aioredis", "uvloop"}  # le calque en tient lieu
 OWN = {"config", "settings", "utils", "constants", "common", "server", "client", "database", "db",
        "models", "helpers", "protocol"}  # fmt: skip
 PYTHON = "site-packages"  # à ce nom, le calque sait que rien de cela n'est du rendu
+WEB = {".html", ".htm", ".js", ".mjs"}
 OURS = {"ws"}  # le paquet Node du TP
 NODE_NAME = re.compile(r"(?:@[a-z0-9~][\w.~-]*/)?[a-z0-9~][\w.~-]*")
 NODE_RANGE = re.compile(r"[\w.~^<>=*| +-]*")  # ni adresse, ni dossier, ni autre nom
@@ -50,10 +53,13 @@ NODE_IMPORT = re.compile(
 
 @dataclass(frozen=True)
 class Wanted:
-    """Ce qui manque à un rendu : des demandes pour pip, et des « nom@version » pour npm."""
+    """Ce qui manque à un rendu : des demandes pour pip, et des « nom@version » pour npm, de ses
+    scripts et de ses pages.
+    """
 
     python: tuple[str, ...]
     node: tuple[str, ...]
+    pages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class Store:
     def serve(self, hand_in: HandIn) -> Installed | None:
         """Ce qui est installé pour ce rendu ; None s'il ne lui manque rien."""
         wanted = wanted_by(hand_in)
-        if not (wanted.python or wanted.node):
+        if wanted == Wanted((), ()):
             return None
         if wanted not in self._installed:
             folder = self.place / str(len(self._installed))
@@ -94,11 +100,16 @@ def wanted_by(hand_in: HandIn) -> Wanted:
     for module in _imported(hand_in):
         python.setdefault(canonicalize_name(NAMES.get(module, module)), NAMES.get(module, module))
     here = {canonicalize_name(one.name) for one in distributions()}
-    useless = here | IMITATED | {canonicalize_name(name) for name in sys.stdlib_module_names}
-    missing = [python[name] for name in sorted(python.keys() - useless)]
-    node = _node_wanted(hand_in) if shutil.which("npm") and shutil.which("node") else {}
-    pairs = (f"{name}@{node[name]}" for name in sorted(node.keys() - OURS))
-    return Wanted(tuple(missing[:MOST]), tuple(pairs)[:MOST])
+    known = here | IMITATED | {canonicalize_name(name) for name in sys.stdlib_module_names}
+    missing = [python[name] for name in sorted(python.keys() - known)]
+    npm = shutil.which("npm")
+    web = [path for path in hand_in.files if path.suffix.lower() in WEB] if npm else []
+    texts = [Code(hand_in.folder / path).text for path in web]
+    pages = mirror.asked_in(texts)
+    node = _node_wanted(hand_in) if npm and shutil.which("node") else {}
+    useless = OURS | mirror.renamed_in(texts)
+    pairs = (f"{name}@{node[name]}" for name in sorted(node.keys() - useless))
+    return Wanted(tuple(missing[:MOST]), tuple(pairs)[:MOST], tuple(pages)[:MOST])
 
 
 def _declared(hand_in: HandIn) -> Iterator[Requirement]:
@@ -206,11 +217,16 @@ def install(wanted: Wanted, folder: Path) -> Installed:
                 refused.append(one)
     if wanted.node and not _npm(wanted.node, folder, deadline):
         refused += [one for one in wanted.node if not _npm([one], folder, deadline)]
+    for one in wanted.pages:
+        if not mirror.fetch(one, folder, partial(_run, deadline=deadline)):
+            refused.append(one)
     found = [*_python_names(folder), *_node_names(folder)]
     asked_for = {canonicalize_name(Requirement(one).name) for one in wanted.python}
     asked_for |= {canonicalize_name(one.rpartition("@")[0]) for one in wanted.node}
     names = [f"{name} {version}" for name, version in found if canonicalize_name(name) in asked_for]
-    return Installed(folder, tuple(sorted(names)), len(found) - len(names), tuple(refused))
+    others = len(found) - len(names)
+    names += filter(None, (mirror.version(one, folder) for one in wanted.pages))
+    return Installed(folder, tuple(sorted(names)), others, tuple(refused))
 
 
 def _pip(asked: Iterable[str], folder: Path, deadline: float) -> bool:

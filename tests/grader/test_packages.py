@@ -1,5 +1,6 @@
 """Installer ce qui manque à un rendu : quoi, et rien qui s'exécute."""
 
+import io
 import os
 import sys
 import tarfile
@@ -10,9 +11,10 @@ import pytest
 
 from grader.finding.handin import HandIn
 from grader.judging.grading import Grading
-from grader.running import packages
+from grader.running import mirror, packages
 from grader.running.packages import PYTHON, Store, Wanted, install, wanted_by
 from grader.table import Table
+from grader.verdict import Came
 
 SERVER = """
 import asyncio, {module}, websockets
@@ -188,3 +190,116 @@ def test_npm_runs_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     place, words = (tmp_path / "appel").read_text().splitlines()
     assert place == str(tmp_path / "node") and "--ignore-scripts" in words
     assert words.endswith("-- chalk@^4.1")
+
+
+# --- Les pages qui prennent un script à un miroir de npm ------------------------------------------
+
+PETIT = {
+    "package.json": '{"name": "petit-dom", "version": "1.2.0", "unpkg": "./dist/petit.js", '
+    '"main": "node.js", "scripts": {"prepack": "touch /tmp/piege"}}',
+    "dist/petit.js": "window.petit = (s) => document.querySelector(s);",
+    "dist/themes/petit.css": "p { color: red }",
+    "dist/petit.css": ".petit-cache { display: none }",
+    "node.js": "throw 1",
+}
+VIEW = {
+    "package.json": '{"name": "@petit/view", "version": "2.0.1"}',
+    "dist/index.mjs": 'import { put } from "./put.mjs";\n'
+    "export const view = (at, f) => (state) => put(at, f(state));",
+    "dist/put.mjs": "export const put = (at, html) => { at.innerHTML = html; };",
+}
+
+
+def packed(archive: Path, files: dict[str, str]) -> None:
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+        for name in ("package/../../dehors.js", "/dehors.js"):
+            tar.addfile(tarfile.TarInfo(name))
+        link = tarfile.TarInfo("package/passwd.js")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+
+
+@pytest.fixture
+def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Un npm à nous, qui ne sait qu'empaqueter ces deux paquets."""
+    place = tmp_path / "npm"
+    place.mkdir()
+    packed(place / "petit-dom@1.tgz", PETIT)
+    packed(place / "petit-dom@1.2.0.tgz", PETIT)
+    packed(place / "@petit+view@^2.tgz", VIEW)
+    program = place / "npm"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1 $2" = "pack --ignore-scripts" ] || exit 1\nfor one; do :; done\n'
+        f'cp "{place}/$(echo "$one" | tr / +).tgz" .\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    return place
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "file"),
+    [
+        ("https://unpkg.com/vue@3/dist/vue.global.js", "vue@3", "dist/vue.global.js"),
+        ("https://unpkg.com/petite-vue", "petite-vue@latest", ""),
+        ("https://cdn.jsdelivr.net/npm/@a/b@1.2/x.mjs?min", "@a/b@1.2", "x.mjs"),
+        ("https://cdn.jsdelivr.net/npm/vue@%5E3/x.js", "vue@^3", "x.js"),
+        ("http://cdnjs.cloudflare.com/ajax/libs/vue/3.5.1/vue.js", "vue@3.5.1", "vue.js"),
+        ("https://code.example.net/jquery.js", None, None),
+        ("https://unpkg.com/../x", None, None),
+        ("https://unpkg.com/vue@../x.js", None, None),
+        ("https://unpkg.com/vue@%2e%2e%2f/x.js", None, None),
+        ("https://unpkg.com/vue@file:x.js", None, None),
+        ("https://cdn.jsdelivr.net/gh/quelqu/un/x.js", None, None),
+    ],
+)
+def test_what_a_mirror_is_asked_for(url: str, package: str | None, file: str | None) -> None:
+    asked = mirror.read(url)
+    assert (asked and asked.package, asked and asked.file) == (package, file)
+
+
+def test_what_a_page_gets(npm: Path, tmp_path: Path) -> None:
+    """Le fichier principal, un fichier nommé, ou celui de ce nom ; rien hors du paquet."""
+    wanted = Wanted((), (), ("@petit/view@^2", "inconnu@latest", "petit-dom@1", "petit-dom@1.2.0"))
+    folder = tmp_path / "paquets"
+    folder.mkdir()
+    found = install(wanted, folder)
+    assert found.names == ("@petit/view 2.0.1", "petit-dom 1.2.0", "petit-dom 1.2.0")
+    assert found.refused == ("inconnu@latest",) and found.others == 0
+    unpkg, cdnjs = "https://unpkg.com/petit-dom@1", "https://cdnjs.cloudflare.com/ajax/libs"
+    expected = {
+        unpkg: "dist/petit.js",
+        f"{unpkg}/node": "node.js",
+        f"{unpkg}/dist/petit.min.js": "dist/petit.js",
+        f"{unpkg}/petit.css": None,
+        f"{cdnjs}/petit-dom/1.2.0/petit.css": "dist/petit.css",
+        "https://cdn.jsdelivr.net/npm/petit-dom@1": "node.js",
+        f"{unpkg}/passwd.js": None,
+        f"{unpkg}/../petit-dom@1.2.0/node.js": None,
+        "https://unpkg.com/petit-dom@2": None,
+    }
+    for url, file in expected.items():
+        place = mirror.file_of(url, found.folder)
+        assert (place and place.read_text()) == (file and PETIT[file]), url
+    outside = {place.parent for place in tmp_path.rglob("dehors.js")} - set(folder.glob("pages/*"))
+    assert not outside and not list(folder.rglob("*.tgz"))
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("page_miroir", "i2.client"), ("page_miroir_module", "i3.client")]
+)
+def test_a_page_with_its_package(name: str, unit: str, npm: Path, tmp_path: Path) -> None:
+    """Sans le paquet, l'issue dit ce qui y peut quelque chose ; avec lui, la page marche."""
+    rendu, table = Path(__file__).parents[1] / "rendus" / name, Table()
+    last = [check for check in table.checks.values() if check.unit == unit][-1]
+    assert Grading(rendu, table).verdict(last).came == Came.NEEDS_MIRROR
+    installed = Store(tmp_path / "paquets").serve(HandIn(rendu))
+    assert installed and not installed.refused
+    grading = Grading(HandIn(rendu, packages=installed.folder), table)
+    for check in table.checks.values():
+        if check.unit == unit:
+            assert grading.verdict(check).good, check.id
