@@ -106,13 +106,17 @@ def _judge(found: Attempt, changed: list[Place], code: Code) -> Verdicts:
 
 
 def judge_async(events: list[Event], code: Code) -> Verdict:
-    """Aucune commande du client synchrone dans la boucle, aucune coroutine abandonnée."""
+    """Aucune commande du client synchrone dans la boucle, ni dans un fil que rien n'attend ; aucune
+    coroutine abandonnée.
+    """
     verdict = passed()
     for event in events:
         line = str(event.get("line", "?"))
         match event.get("event"):
             case "sync_redis" if event["loop"]:
                 return failed(Came.SYNC_CALL, command=event["command"], line=line)
+            case "sync_redis" if event["thread"]:
+                return failed(Came.SYNC_THREAD, command=event["command"], line=line)
             case "sync_redis":
                 verdict.remarks.append((Remark.SYNC_OUTSIDE, {"command": event["command"]}))
             case "unawaited" if event["library"] in ("redis", "") and forgotten(code, event):

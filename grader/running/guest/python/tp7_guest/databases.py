@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import threading
 
 from tp7_guest.journal import note, note_once, remark, where
 from tp7_guest.network import NOWHERE, PORTS
@@ -12,7 +13,7 @@ MONGO_SECRETS = ("username", "password", "authsource", "authmechanism", "tls", "
 
 
 def patch_redis_sync(module):
-    """Une commande du client synchrone fige toute la boucle : chacune est notée."""
+    """Une commande du client synchrone fige toute la boucle, ou un fil : chacune est notée."""
 
     def noting(original):
         @functools.wraps(original)
@@ -20,13 +21,28 @@ def patch_redis_sync(module):
             asyncio = sys.modules.get("asyncio")
             looping = bool(asyncio and asyncio._get_running_loop())
             command = str(arguments[0]) if arguments else "EXEC"
-            note_once("sync_redis", looping, command=command, loop=looping, **where())
+            facts = {"loop": looping, "thread": not looping and in_own_thread()}
+            note_once("sync_redis", *facts.values(), command=command, **facts, **where())
             return original(self, *arguments, **options)
 
         return wrapper
 
     module.Redis.execute_command = noting(module.Redis.execute_command)
     module.Pipeline.execute = noting(module.Pipeline.execute)
+
+
+def in_own_thread():
+    """Vrai dans un fil que le programme a lancé lui-même : ni le principal, ni l'un de ceux que la
+    boucle attend (`asyncio.to_thread`, `run_in_executor`, anyio).
+    """
+    if threading.current_thread() is threading.main_thread():
+        return False
+    frame = sys._getframe(1)
+    while frame:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in ("concurrent", "anyio"):
+            return False
+        frame = frame.f_back
+    return True
 
 
 def patch_redis_connection(module):

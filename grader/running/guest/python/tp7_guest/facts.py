@@ -175,7 +175,11 @@ def pseudos_in(thing, wanted, connections):
                 except ValueError:
                     pass
             else:  # le salut entier : « hello|ana »
-                found |= {name for name in wanted if SALUTE.fullmatch(text.removesuffix(name))}
+                found |= {
+                    name
+                    for name in wanted
+                    if text.endswith(name) and SALUTE.fullmatch(text.removesuffix(name))
+                }
     return found
 
 
