@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from grader.clock import until
 from grader.judging.attempt import Attempt, Way, drive
-from grader.judging.conversation import Told, announced, survive
+from grader.judging.conversation import Told, announced, counted, survive
 from grader.judging.room import LATE, Member, Room, guests
 from grader.judging.second import seen_twice
 from grader.judging.stage import opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, word, words
-from grader.learning.wire import text_of
+from grader.learning.wire import Link, text_of
 from grader.running.screen import tail
 from grader.verdict import (
     Came,
@@ -55,6 +55,10 @@ async def server(student: Student) -> Verdicts:
 
     verdicts = await seen_twice(_judge(found), look)
     found = max(attempts, key=lambda attempt: attempt.talk.delivered)
+    if found.talk.counted and await _counts_connections(way, found.dialect):
+        found.talk.told_nobody()
+        told = [f"i3.server.{what}" for what in found.talk.counted]
+        verdicts |= {check: one for check, one in _judge(found).items() if check in told}
     if found.talk.delivered:
         verdicts["i3.server.abrupt"] = await _abrupt(way, found.dialect)
         doubtful = found.dialect and (found.dialect.unasked or found.dialect.guessed)
@@ -127,6 +131,21 @@ async def _labels(way: Way, dialect: Dialect | None) -> bool:
             frame = await b.wait(text, LATE)
             around.append(CLOCK.sub("", text_of(frame or "").replace(text, "")))
     return around[0] == around[2] != around[1]
+
+
+async def _counts_connections(way: Way, dialect: Dialect | None) -> bool:
+    """Vrai si le compte monte dès que l'on se connecte, avant d'avoir dit son nom : il n'annonce
+    l'arrivée de personne.
+    """
+    if not dialect or not dialect.hello:
+        return False
+    async with way.open() as stage, Room(guests(stage.server, dialect)) as room:
+        b = await room.enter(word())
+        mark = b.mark
+        stranger = await Link().open(stage.server.url + dialect.address(word(), {}))
+        await until(lambda: counted(b.after(0)[:mark], b.after(mark), 1), 1.5)
+        await stranger.close()
+        return counted(b.after(0)[:mark], b.after(mark), 1)
 
 
 def quitting(text: str) -> list[str]:

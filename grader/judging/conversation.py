@@ -39,6 +39,7 @@ class Talk:
     named: bool = False  # ce que B a reçu nomme A
     join: Told = Told.NOT
     leave: Told = Told.NOT
+    counted: list[str] = field(default_factory=list)  # ce que seul un compte a dit
     heard_join: list[str] = field(default_factory=list)
     heard_message: list[str] = field(default_factory=list)
     heard_leave: list[str] = field(default_factory=list)
@@ -51,6 +52,11 @@ class Talk:
     @property
     def text(self) -> str:
         return self.texts[0]
+
+    def told_nobody(self) -> None:
+        """Oublie les annonces qui n'étaient qu'un compte."""
+        for what in self.counted:
+            setattr(self, what, Told.NOT)
 
     @property
     def delivered(self) -> bool:
@@ -94,6 +100,7 @@ async def converse(
         talk.join = announced(arrival, a_name, a.hello, (*ARRIVAL_WORDS, *SALUTES), (b_name,))
         if not talk.join and counted(before, arrival, 1):
             talk.join = Told.UNNAMED
+            talk.counted.append("join")
         talk.all_delivered = bool(await c.wait(talk.text, LATE if talk.delivered else 0.2))
         unsigned = talk.sample is not None and not mentions(talk.sample, a_name)
         await b.settle(0.3 if unsigned else 0.15)
@@ -109,6 +116,7 @@ async def converse(
             talk.leave = Told.BY_LIST
         if not talk.leave and counted(b.after(0)[:gone], b.after(gone), -1):
             talk.leave = Told.UNNAMED
+            talk.counted.append("leave")
         talk.heard_leave = [text_of(frame) for frame in b.after(gone)]
         talk.messages = sum(member.mark for member in room.present)
         await picture.departure()
