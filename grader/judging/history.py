@@ -8,9 +8,9 @@ from functools import partial
 
 from grader.clock import until
 from grader.judging.attempt import GUESSING, Way
-from grader.judging.room import LATE, Member, Room
+from grader.judging.room import LATE, Member, Newcomer, Room, people
 from grader.judging.second import seen_twice
-from grader.judging.stage import opening
+from grader.judging.stage import Stage, opening
 from grader.judging.student import Student
 from grader.learning.dialect import Dialect, Source, word, words
 from grader.learning.known import known
@@ -84,6 +84,11 @@ async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
                     await late.say(asked)
                     if told := await _told(late, kept):
                         break
+                for theirs in [] if told else await _newcomers(way, stage):
+                    asked = ""  # un vrai client la demande peut-être de lui-même
+                    room.present.append(await theirs(word()))
+                    if told := await _told(room.present[-1], kept):
+                        break
                 came = " / ".join(map(text_of, late.after(0)[:4])) or "—"
         except REFUSED as error:
             output = tail(stage.server.output)
@@ -99,6 +104,16 @@ async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
         verdicts[HISTORY] = passed(*[(Remark.ON_REQUEST, {"word": asked})] if asked else [])
     student.explain(verdicts, "ii3.server", stage.server)
     return verdicts, bool(stored or told or any(heard))
+
+
+async def _newcomers(way: Way, stage: Stage) -> list[Newcomer]:
+    """De quoi faire entrer un vrai client, de chaque sorte que l'on sait piloter."""
+    student, found = way.student, []
+    for role in student.clients("ii3", "ii2", "i3")[:2]:
+        lesson = await student.lesson_or_none(role)
+        if lesson and lesson.spoke:
+            found.append(people(student, stage.server, role, lesson))
+    return found
 
 
 def requests(student: Student) -> list[str]:
