@@ -27,6 +27,7 @@ class Guest(Link):
         self.name, self.dialect = name, dialect
         self._ids: dict[str, str] = {}
         self.hello: list[Frame] = []  # ce qu'il a dit pour entrer
+        self._said = dialect.more
 
     async def join(self, url: str) -> "Guest":
         """Arrive ; lève une des erreurs REFUSED si la connexion est refusée."""
@@ -48,7 +49,9 @@ class Guest(Link):
         return self.mark > mark or self.closed
 
     async def say(self, text: str) -> None:
-        await self.send(self.dialect.saying(self.name, text, self._ids, self.frames))
+        said = self.dialect.saying(self.name, text, self._ids, self.frames, self._said)
+        self._said += 1
+        await self.send(said)
 
 
 class Person(Listener):

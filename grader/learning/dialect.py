@@ -92,6 +92,25 @@ class Returned:
         return next((match[1] for match in found if match), None)
 
 
+def numbers(text: str) -> list[re.Match[str]]:
+    """Les nombres de ce texte, sauf ceux d'un mot, d'un identifiant, d'une date ou d'une heure."""
+    return list(re.finditer(r"(?<![\w.-])(?<!\d:)\d+(?![\w.-]|:\d)", text))
+
+
+def numbering(one: Frame, two: Frame) -> int | None:
+    """Le rang du nombre qui augmente de un de ce message au suivant : « MSG|1|… », « MSG|2|… »."""
+    pairs = zip(numbers(text_of(one)), numbers(text_of(two)), strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if int(b[0]) == int(a[0]) + 1), None)
+
+
+def renumbered(frame: Frame, place: int, more: int) -> Frame:
+    """Ce message, dont le nombre de ce rang a augmenté d'autant."""
+    text = frame.decode("latin-1") if isinstance(frame, bytes) else frame
+    for one in numbers(text)[place : place + 1]:
+        text = f"{text[: one.start()]}{int(one[0]) + more}{text[one.end() :]}"
+    return text.encode("latin-1") if isinstance(frame, bytes) else text
+
+
 def replaced(frame: Frame, old: str, new: str) -> Frame:
     return (
         frame.replace(old.encode(), new.encode())
@@ -135,6 +154,7 @@ class Dialect:
     source: Source = Source.KNOWN
     more: int = 0  # messages de plus qu'à la leçon, avant d'être vraiment entré
     returned: tuple[Returned, ...] = ()
+    numbered: int | None = None  # le rang du nombre, dans un message, qui compte les messages
     unasked: bool = False  # rien ne dit que ce client ait voulu un pseudo
 
     @property
@@ -145,12 +165,21 @@ class Dialect:
     def arrival(self, pseudo: str, ids: dict[str, str], given: Sequence[Frame] = ()) -> list[Frame]:
         """`given` : ce que le serveur a déjà envoyé, où prendre les valeurs à lui rendre."""
         frames = [self._said(frame, {self.pseudo: pseudo}, ids, given) for frame in self.hello]
-        return frames + [self.saying(pseudo, FILLER, ids, given)] * self.more
+        return frames + [self.saying(pseudo, FILLER, ids, given, n) for n in range(self.more)]
 
     def saying(
-        self, pseudo: str, text: str, ids: dict[str, str], given: Sequence[Frame] = ()
+        self,
+        pseudo: str,
+        text: str,
+        ids: dict[str, str],
+        given: Sequence[Frame] = (),
+        rank: int = 0,
     ) -> Frame:
-        return self._said(self.message, {self.text: text, self.pseudo: pseudo}, ids, given)
+        """`rank` : combien de messages l'ont précédé."""
+        frame = self.message
+        if self.numbered is not None:
+            frame = renumbered(frame, self.numbered, rank)
+        return self._said(frame, {self.text: text, self.pseudo: pseudo}, ids, given)
 
     def _said(
         self, frame: Frame, spelling: dict[str, str], ids: dict[str, str], given: Sequence[Frame]

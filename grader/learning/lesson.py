@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from grader.learning.dialect import Dialect, Source, own_name, respell, returned, shape
+from grader.learning.dialect import Dialect, Source, numbering, own_name, respell, returned, shape
 from grader.learning.speaker import Speaker
 from grader.learning.wire import Frame, Mock, Visit, mentions
 from grader.running.questions import NAME
@@ -142,6 +142,7 @@ def _dialect(mock: Mock, speaker: Speaker, screen: Screen) -> Dialect | None:
         headers=visit.headers,
         protocols=visit.protocols,
         source=Source.CLIENT,
+        numbered=numbering(template, visit.frames[seconds[0]]),
         returned=returned(visit.answers, [*hello, template]),
         unasked=unasked,
     )

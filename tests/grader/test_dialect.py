@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from grader.learning.dialect import Dialect, own_name, returned
+from grader.learning.dialect import Dialect, numbering, own_name, returned
+from grader.learning.wire import Frame
 
 
 def test_a_value_is_given_back() -> None:
@@ -19,6 +20,25 @@ def test_a_value_is_given_back() -> None:
 def test_a_word_of_both_sides_is_not_a_value() -> None:
     """Une clé que les deux emploient n'a pas été tirée au sort."""
     assert returned(['{"type": "bienvenue"}'], ['{"type": "bonjour"}']) == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "tenth"),
+    [
+        ("MSG|1|bonjour", "MSG|2|salut", "MSG|10|salut"),
+        (b"3 bonjour", b"4 salut", b"12 salut"),
+        ('{"seq":0,"t":"bonjour"}', '{"seq":1,"t":"salut"}', '{"seq":9,"t":"salut"}'),
+        ("12:00:07 bonjour", "12:00:08 salut", "12:00:07 salut"),
+        ("v2 bonjour", "v3 salut", "v2 salut"),
+        ("MSG|1|bonjour", "MSG|1|salut", "MSG|1|salut"),
+    ],
+)
+def test_messages_are_numbered(one: Frame, two: Frame, tenth: Frame) -> None:
+    """Le numéro d'un message augmente de un à chaque fois, comme chez le client ; une heure ou un
+    bout de mot n'est pas un numéro.
+    """
+    dialect = Dialect([], one, text="bonjour", numbered=numbering(one, two))
+    assert dialect.saying("léo", "salut", {}, rank=9) == tenth
 
 
 def test_headers_carry_each_name() -> None:
