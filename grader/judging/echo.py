@@ -1,20 +1,18 @@
-"""Étapes I.1 et I.2 : un serveur et ses clients, pour un premier échange."""
+"""Étape I.1, le serveur : une réponse à chaque message, et un client après l'autre."""
 
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from grader.clock import until
+from grader.judging.echo_client import ANSWER, facing_mock, relayed
 from grader.judging.second import seen_twice
 from grader.judging.stage import opening
 from grader.judging.student import Student
-from grader.learning.dialect import respell, word, words
-from grader.learning.speaker import Speaker
-from grader.learning.wire import REFUSED, Frame, Link, Mock, Visit, mentions, text_of
-from grader.running.arguments import SPOKEN
+from grader.learning.dialect import word, words
+from grader.learning.wire import REFUSED, Frame, Link, mentions, text_of
 from grader.running.program import Program
-from grader.running.screen import Door, tail
+from grader.running.screen import tail
 from grader.verdict import (
     Came,
     CouldNotRun,
@@ -27,28 +25,12 @@ from grader.verdict import (
     passed,
 )
 
-ANSWER = 3  # secondes pour une réponse
 REST = 1.5  # pour la suite d'une réponse déjà commencée
 LONGEST = 2000  # caractères lus d'une réponse
-TURNS = 6  # réponses ou messages tapés avant de conclure
-HELLO = r"hello\s+client\s*!\s*received\s*:?[\s\\\"'«“‘]*{}"  # en JSON, \" est un guillemet
-REPLY, NEXT = "i1.server.reply", "i1.server.next"
-
-
-@dataclass(frozen=True)
-class Model:
-    """Un message, et le mot qui s'y trouve : un autre mot en fait un autre message."""
-
-    frame: Frame
-    text: str
-
-    @property
-    def is_plain(self) -> bool:
-        """Vrai si le message n'est que ce mot."""
-        return text_of(self.frame).strip() == self.text
-
-    def saying(self, text: str) -> Frame:
-        return respell(self.frame, {self.text: text}, {})
+SENTENCE = r"hello\s+client\s*!\s*received\s*:?[\s\\\"'«“‘]*{}"  # en JSON, \" est un guillemet
+REPLY, ECHO, HELLO = "i1.server.reply", "i1.server.echo", "i1.server.hello"
+NEXT = "i1.server.next"
+CLIENTS = ("i1.client", "i2.client.js", "i2.client.html")
 
 
 @dataclass(frozen=True)
@@ -64,7 +46,7 @@ class Answer:
 
     @property
     def is_hello(self) -> bool:
-        hello = re.compile(HELLO.format(self.text), re.I)
+        hello = re.compile(SENTENCE.format(self.text), re.I)
         return any(hello.search(whole) for whole in self._wholes())
 
     def _wholes(self) -> list[str]:
@@ -74,8 +56,6 @@ class Answer:
 
 # Ce qui fait d'un texte un message.
 Form = Callable[[str], Frame]
-
-# --- Le serveur -----------------------------------------------------------------------------------
 
 
 async def server(student: Student) -> Verdicts:
@@ -93,7 +73,26 @@ async def server(student: Student) -> Verdicts:
             if REPLY in again and again[REPLY].good:
                 again[REPLY].remarks.append((remark, {}))
                 verdicts = again
+    if any(verdict.bad for check, verdict in verdicts.items() if check in (REPLY, ECHO, HELLO)):
+        verdicts |= await _to_their_client(student)
     return verdicts
+
+
+async def _to_their_client(student: Student) -> Verdicts:
+    """Ce que ce serveur réussit face à deux clients du même rendu, l'un après l'autre : il veut
+    peut-être un échange avant le premier message.
+    """
+    for role in filter(student.has, CLIENTS):
+        try:
+            async with opening(student, "i1.server")() as stage:
+                one, two = [await relayed(student, role, stage.server.url) for _ in range(2)]
+        except CouldNotRun:
+            continue
+        if one.answers:
+            answer = Answer(one.said, one.answers)
+            well = {REPLY: True, ECHO: answer.echoes, HELLO: answer.is_hello, NEXT: two.answers}
+            return {check: passed((Remark.OWN_FORM, {})) for check, good in well.items() if good}
+    return {}
 
 
 async def _bytes_form(_: Student) -> Form:
@@ -106,9 +105,9 @@ async def _own_form(student: Student) -> Form | None:
     Lève CouldNotRun si aucun ne l'a montrée et que l'un d'eux n'a pas pu être lancé ici.
     """
     lacking: CouldNotRun | None = None
-    for role in filter(student.has, ("i1.client", "i2.client.js", "i2.client.html")):
+    for role in filter(student.has, CLIENTS):
         try:
-            _, sent = await _try(student, "i1.client", role)
+            sent = (await facing_mock(student, role)).sent
         except CouldNotRun as reason:
             lacking = reason
             continue
@@ -151,8 +150,8 @@ async def _judge(server: Program, form: Form) -> Verdicts:
     got = " / ".join(map(text_of, answers))[:LONGEST]
     verdicts[REPLY] = passed(*([] if more else [(Remark.ONE_MESSAGE, {})]))
     echoed, hello = any(one.echoes for one in spoken), any(one.is_hello for one in spoken)
-    verdicts["i1.server.echo"] = expect(echoed, Came.ANSWERED, answer=got)
-    verdicts["i1.server.hello"] = expect(hello, Came.ANSWERED, answer=got)
+    verdicts[ECHO] = expect(echoed, Came.ANSWERED, answer=got)
+    verdicts[HELLO] = expect(hello, Came.ANSWERED, answer=got)
     verdicts[NEXT] = await _next(server, link, form)
     return verdicts
 
@@ -192,131 +191,3 @@ async def _next(server: Program, link: Link, form: Form) -> Verdict:
             return failed(came, error="", output=tail(server.output))
     await link.close()
     return passed()
-
-
-# --- Les clients ----------------------------------------------------------------------------------
-
-
-async def python_client(student: Student) -> Verdicts:
-    return await _client(student, "i1.client", "i1.client")
-
-
-async def javascript_client(student: Student) -> Verdicts:
-    """Une page qui charge le script passe avant le script seul."""
-    script, page = "i2.client.js", "i2.client.html"
-    alone = not student.has(page) or not student.has(script)
-    if alone or not student.desk.is_for_pages(script):
-        return await _client(student, "i2.client", script, page)
-    return await _client(student, "i2.client", page, script)
-
-
-async def _client(student: Student, check: str, *roles: str) -> Verdicts:
-    """Un client d'écho (`check` : "i1.client" ou "i2.client"), dans la première forme qui marche.
-
-    `roles` : les scripts candidats ; le meilleur résultat est gardé.
-    """
-    best: Verdicts = {}
-    for role in filter(student.has, roles):
-        async with aclosing(_tries(student, check, role)) as tries:
-            async for verdicts in tries:
-                if _count(verdicts) > _count(best) or not best:
-                    best = verdicts
-                if _count(best) == 3:
-                    return best
-    return best
-
-
-def _count(verdicts: Verdicts) -> int:
-    return sum(verdict.good for verdict in verdicts.values())
-
-
-async def _tries(student: Student, check: str, role: str) -> AsyncGenerator[Verdicts]:
-    """Les verdicts de ce client, face à des serveurs de moins en moins ordinaires."""
-    greeting: list[Frame] = []
-    verdicts, sent = await _try(student, check, role)
-    yield verdicts
-    if _count(verdicts) < 2:  # connecté, il attend peut-être que le serveur parle
-        greeting = ["Bienvenue !"] if _count(verdicts) else []
-        verdicts, sent = await _try(student, check, role, greeting)
-        yield verdicts
-    models: Sequence[Model | None] = await _models(student, sent)
-    for model in models or [None] * (_count(verdicts) == 2):  # à défaut, la même chose de nouveau
-        verdicts, _ = await _try(student, check, role, greeting, model)
-        yield verdicts
-
-
-async def _models(student: Student, sent: Model | None) -> list[Model]:
-    """Des réponses qu'un client exigeant pourrait comprendre : celle du serveur du même rendu à ce
-    qu'il envoie, puis ce qu'il envoie, retourné tel quel.
-    """
-    if sent is None:
-        return []
-    answer = await _own_answer(student, sent)
-    models = [Model(answer, sent.text)] if answer else []
-    return models if sent.is_plain else [*models, sent]
-
-
-async def _own_answer(student: Student, sent: Model) -> Frame | None:
-    """Ce que le serveur du même rendu répond à ce message, s'il y reprend son mot."""
-    if not student.has("i1.server"):
-        return None
-    try:
-        async with opening(student, "i1.server")() as stage:
-            link, _ = await first_link(stage.server)
-            if link is None:
-                return None
-            await link.send(sent.frame)
-            answer = await link.wait(sent.text, ANSWER)
-            await link.close()
-            return answer
-    except CouldNotRun:
-        return None
-
-
-async def _try(
-    student: Student,
-    check: str,
-    role: str,
-    greeting: Sequence[Frame] = (),
-    model: Model | None = None,
-) -> tuple[Verdicts, Model | None]:
-    """Un essai : ses verdicts, et le message où est parti ce que l'on a tapé.
-
-    `model` : la réponse à imiter, au lieu de la phrase de l'énoncé.
-    """
-    reply, speaker = word(5), Speaker()
-
-    def arrived() -> str:
-        """Ce qui est parti de ce que l'on a tapé, ou donné au script en argument."""
-        return next(filter(mock.heard, (*speaker.typed, SPOKEN)), "")
-
-    def answer(visit: Visit, frame: Frame) -> list[Frame]:
-        said = next((text for text in (*speaker.typed, SPOKEN) if mentions(frame, text)), "")
-        if model and said:
-            return [model.saying(f"{said} {reply}")]
-        text = f'Hello client ! Received "{text_of(frame)}" {reply}'
-        return [text.encode() if isinstance(frame, bytes) else text]
-
-    async with Mock(answer, greeting) as mock:
-        screen = await student.desk.open(role, Door(mock.port, speaker.pseudo, heard=mock.heard))
-        await screen.quiet()
-        await speaker.converse(screen, mock, TURNS, arrived)
-        said = arrived()
-        shows = await until(lambda: reply in screen.output, 3 if mock.frames else 0.1)
-        output = tail(screen.output)
-        await screen.end()
-    sent, typed = " / ".join(map(text_of, mock.frames[:3])), " / ".join(speaker.typed)
-    verdicts = {
-        f"{check}.connects": expect(mock.visits, Came.NEVER_CONNECTED, output=output),
-        f"{check}.sends": expect(said, Came.SENT_OTHER, typed=typed, sent=sent)
-        if sent
-        else expect(said, Came.SENT_NOTHING, typed=typed, output=output),
-        f"{check}.prints": expect(shows, Came.NOT_SHOWN, answer=reply, output=output),
-    }
-    if screen.lacks:
-        why = student.lacking(screen.lacks)
-        lacking = could_not_run(why.came, **why.params)
-        verdicts = {check: one if one.good else lacking for check, one in verdicts.items()}
-    student.explain(verdicts, role, screen)
-    frame = next((frame for frame in mock.frames if said and mentions(frame, said)), None)
-    return verdicts, Model(frame, said) if frame else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grader.clock import PATIENCE, alarm
 from grader.finding.handin import HandIn
-from grader.judging import chat_client, chat_server, echo, history, sessions
+from grader.judging import chat_client, chat_server, echo, echo_client, history, sessions
 from grader.judging.student import Student
 from grader.running.enclosure import enclosed
 from grader.table import Check, Table
@@ -29,8 +29,8 @@ class Unit:
 
 UNITS = {
     "i1.server": Unit(echo.server, ("i1.server",)),
-    "i1.client": Unit(echo.python_client, ("i1.client",)),
-    "i2.client": Unit(echo.javascript_client, ("i2.client.js", "i2.client.html")),
+    "i1.client": Unit(echo_client.python_client, ("i1.client",)),
+    "i2.client": Unit(echo_client.javascript_client, ("i2.client.js", "i2.client.html")),
     "i3.server": Unit(chat_server.server, ("i3.server",)),
     "i3.client": Unit(
         chat_client.client, ("i3.client", "i3.client.html", "i3.client.js"), after="i3.server"

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
@@ -22,6 +22,7 @@ from grader.running.network import dial
 from grader.running.program import ANSI
 
 Frame = str | bytes
+Gate = Callable[[Frame], Awaitable[None]]
 STANDARD_HEADERS = {
     "host", "upgrade", "connection", "origin", "user-agent", "pragma", "cache-control",
     "accept-encoding", "accept-language", "cookie", "sec-websocket-key", "sec-websocket-version",
@@ -132,12 +133,13 @@ class Link(Listener):
     def closed(self) -> bool:
         return self._reader.done()
 
-    async def forward(self, visit: "Visit") -> None:
-        """Rapporte à ce visiteur tout ce qui arrive ici, puis sa fin."""
+    async def forward(self, visit: "Visit", gate: Gate) -> None:
+        """Rapporte à ce visiteur tout ce qui arrive ici, dès que `gate` s'ouvre, puis sa fin."""
         passed = 0
         while not self.closed or passed < self.mark:
             for frame in self.after(passed):
                 passed += 1
+                await gate(frame)
                 await visit.answer(frame)
             await asyncio.sleep(0.01)
         await visit.socket.close()
@@ -177,17 +179,26 @@ class Visit:
 Reply = Callable[[Visit, Frame], list[Frame]]
 
 
+async def open_gate(frame: Frame) -> None:
+    """Laisse tout passer aussitôt."""
+
+
 class Mock:
     """Un faux serveur qui note tout et répond ce que dit `reply(visite, message)`.
 
     `greeting` part dès l'ouverture, pour les clients qui attendent que le serveur parle d'abord.
-    Avec `real`, l'adresse d'un vrai serveur, il n'est qu'un relais qui écoute.
+    Avec `real`, l'adresse d'un vrai serveur, il n'est qu'un relais qui écoute, et retient un
+    message de ce serveur tant que `gate` l'attend.
     """
 
     def __init__(
-        self, reply: Reply | None = None, greeting: Sequence[Frame] = (), real: str = ""
+        self,
+        reply: Reply | None = None,
+        greeting: Sequence[Frame] = (),
+        real: str = "",
+        gate: Gate = open_gate,
     ) -> None:
-        self.reply, self.greeting, self.real = reply, greeting, real
+        self.reply, self.greeting, self.real, self.gate = reply, greeting, real, gate
         self.visits: list[Visit] = []
 
     async def __aenter__(self) -> Self:
@@ -240,7 +251,7 @@ class Mock:
             await link.open(self.real + visit.path, visit.headers, visit.protocols)
         except REFUSED:
             return
-        back = asyncio.create_task(link.forward(visit))
+        back = asyncio.create_task(link.forward(visit, self.gate))
         with suppress(WebSocketException):
             while True:
                 frame = await visit.socket.recv()
