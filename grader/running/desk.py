@@ -19,6 +19,7 @@ class Desk:
         self.hand_in, self.launcher = hand_in, Launcher(hand_in)
         self._chromium: Chromium | None = None
         self._served: set[str] = set()  # les pages qui ne marchent que servies par HTTP
+        self._last: dict[str, Page] = {}
 
     async def open(self, role: str, door: Door) -> Screen:
         """Ouvre ce client devant cette porte."""
@@ -41,6 +42,9 @@ class Desk:
                 await chromium.close()
                 raise
         page = Page(self._chromium, self.hand_in, self.hand_in.scripts[role], door)
+        if role in self._last and not self._last[role].connected:
+            self._served.add(role)  # du disque elle n'a rien demandé : autrement, peut-être
+        self._last[role] = page
         served = role in self._served
         await page.start(served)
         if page.broken and not served and not page.connected:

@@ -3,7 +3,17 @@
 import re
 from typing import Any
 
-from grader.running.questions import FILLER, HOST, MESSAGE, NAME, OTHER, PORT, SECRET, URL
+from grader.running.questions import (
+    FILLER,
+    HOST,
+    MESSAGE,
+    NAME,
+    OTHER,
+    PORT,
+    SECRET,
+    URL,
+    server_address,
+)
 
 # Les boutons qu'il ne faut pas essayer : ils effacent, quittent, ou changent d'avis.
 AVOID = re.compile(
@@ -17,6 +27,8 @@ SEARCH = re.compile(r"recherch|search|filtr", re.I)
 # Ce que l'on met dans un champ sans importance, selon sa sorte.
 FILLERS = {"email": f"{FILLER}@exemple.fr", "number": "20", "tel": "0102030405"}
 
+EXAMPLE = re.compile(r"wss?://[^\s'\"<>]+", re.I)
+
 Described = dict[str, Any]  # un champ ou un choix, tel que le décrit fields.js
 
 
@@ -24,9 +36,8 @@ def field_to_fill(fields: list[Described], filled: list[str]) -> int | None:
     """Le champ à remplir : ni l'adresse déjà donnée, ni le pseudo déjà rempli."""
     free = []
     for number, field in enumerate(fields):
-        label, value = field["label"], field["value"]
-        address = URL.search(label + value) or HOST.search(label) or PORT.search(label)
-        if not (address and not NAME.search(label)) and field["kind"] != "password":
+        label = field["label"]
+        if not is_address(field) and field["kind"] != "password":
             free.append((number, label))
     if not free:
         return None
@@ -37,6 +48,23 @@ def field_to_fill(fields: list[Described], filled: list[str]) -> int | None:
     spoken = [n for n, label in fresh if MESSAGE.search(label)]
     plain = [n for n, label in fresh if not OTHER.search(label)]
     return [n for n, _ in fresh][-1] if not (spoken or plain) else (spoken or plain)[-1]
+
+
+def is_address(field: Described) -> bool:
+    """Vrai pour l'adresse, l'hôte ou le port du serveur."""
+    label = field["label"]
+    asks = URL.search(label + field["value"]) or HOST.search(label) or PORT.search(label)
+    return bool(asks and not NAME.search(label))
+
+
+def addresses(fields: list[Described]) -> dict[int, str]:
+    """Ce que l'on met dans les champs d'adresse laissés vides : l'exemple qui s'y lit, ou une."""
+    answers = {}
+    for number, field in enumerate(fields):
+        if is_address(field) and not field["value"] and not OTHER.search(field["label"]):
+            shown = EXAMPLE.search(field["label"])
+            answers[number] = shown[0] if shown else server_address(field["label"]) or ""
+    return answers
 
 
 def identity(fields: list[Described], number: int) -> str:

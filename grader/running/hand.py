@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from grader.running.form import (
+    addresses,
     beside,
     buttons_to_press,
     choices_to_make,
@@ -37,6 +38,8 @@ class Hand:
     async def answer(self, page: "Page", text: str, connected: Callable[[], bool]) -> None:
         """Remplit le champ qui l'attend et valide, d'une touche puis de chaque bouton."""
         view = await page.evaluate(FIELDS, self._inner)
+        if not connected():
+            await _fill_in(page, addresses(view["fields"]))
         number = field_to_fill(view["fields"], self._filled)
         if number is None:
             await self._choose(page, view, -1)
@@ -45,8 +48,7 @@ class Hand:
         self._filled.append(identity(view["fields"], number))
         mark = str(len(self._filled))
         field = await Field(page, view["fields"][number], mark).take(number)
-        for other, answer in beside(view["fields"], number, text).items():
-            await page.locator(f'[data-tp7="{other}"]').fill(answer, timeout=SOON)
+        await _fill_in(page, beside(view["fields"], number, text))
         await self._choose(page, view, view["fields"][number]["form"])
         await field.write(text)
         for gesture in ("Enter", "", "Control+Enter"):
@@ -87,6 +89,11 @@ class Hand:
                 if await self._done(text):
                     return True
         return False
+
+
+async def _fill_in(page: "Page", answers: dict[int, str]) -> None:
+    for number, answer in answers.items():
+        await page.locator(f'[data-tp7="{number}"]').fill(answer, timeout=SOON)
 
 
 class Field:

@@ -47,14 +47,16 @@
   const choices = mark("data-tp7-choice", all.filter((e) => shown(e) && (e.matches("select") ?
     !e.value && [...e.options].some((o) => o.value && !o.disabled) :
     e.matches("[type=radio]") ? !picked(e) : e.matches("[type=checkbox]") && !e.checked)));
-  // Un lien, un div ou un span se presse aussi, si la souris y devient une main ; un lien vers une
-  // autre page, si c'est là que l'on va.
+  // Un lien, un div ou un span se presse aussi, si la souris y devient une main ou si la page y
+  // attend un clic ; un lien vers une autre page, si c'est là que l'on va.
   const hand = (e) => e && getComputedStyle(e).cursor === "pointer";
   const clicks = "button, input[type=button], input[type=submit], [onclick], [role=button], " +
     "a:not([href]), a[href^='#'], a[href^='javascript:']";
+  const awaited = (e) => (e.onclick || window.__tp7?.clicks.has(e)) && e.innerText?.length < 40 &&
+    !e.querySelector("input, textarea, select, button, a, [contenteditable]");
   const leads = (e) => inner && e.matches("a[href]") && e.pathname.endsWith("/" + inner);
   const buttons = mark("data-tp7-button", inFront(all.filter((e) => shown(e) &&
-    (e.matches(clicks) || leads(e) || (e.matches("div, span, p, li, img, svg, i") && hand(e) &&
+    (e.matches(clicks) || leads(e) || awaited(e) || (e.matches("div, span, p, li, img, svg, i") && hand(e) &&
       !hand(e.parentElement))))));
   // Le bouton d'un champ est d'ordinaire le premier qui le suit.
   const follows = (a, b) => a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING;
