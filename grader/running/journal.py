@@ -5,7 +5,7 @@ Un fait qui n'a pas exactement la forme que le calque lui donne n'existe pas : i
 """
 
 import json
-from pathlib import Path
+import os
 from typing import Any
 
 from grader.running.bounds import JOURNAL
@@ -37,23 +37,31 @@ KINDS = {"data", "sockets", "attributes"}
 
 
 class Journal:
-    """Les faits notés jusqu'ici, dans l'ordre."""
+    """Les faits notés jusqu'ici, dans l'ordre.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Il se lit par un descripteur ouvert avant le lancement : à sa place, le rendu a pu mettre un
+    lien, ou une FIFO où l'on attendrait pour toujours.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = descriptor
         self.events: list[Event] = []
         self._offset = 0
 
     def refresh(self) -> None:
         try:
-            with open(self.path, "rb") as file:
-                file.seek(self._offset)
-                data = file.read(max(0, JOURNAL - self._offset))
-        except OSError:  # le rendu a pu effacer son dossier
+            data = os.pread(self._file, max(0, JOURNAL - self._offset), self._offset)
+        except OSError:  # fermé
             return
         complete = data.rpartition(b"\n")[0]
         self._offset += len(complete) + (1 if complete else 0)
         self.events += filter(None, map(read_event, complete.splitlines()))
+
+    def close(self) -> None:
+        """Le lit une dernière fois ; ensuite il ne change plus."""
+        self.refresh()
+        os.close(self._file)
+        self._file = -1
 
 
 def read_event(line: bytes) -> Event | None:

@@ -59,10 +59,10 @@ class Program:
     async def start(self, ports: Sequence[int], limits: dict[str, int], **environment: str) -> Self:
         """Lance le programme. `ports` : ceux où il a le droit de se connecter."""
         box = Path(tempfile.mkdtemp(dir=self.scratch.control))
-        self._ask, events = box / "ask", box / "events"
-        os.mkfifo(self._ask)
+        ask, events = box / "ask", box / "events"
         events.touch()
-        self._journal = Journal(events)
+        self._journal = Journal(os.open(events, os.O_RDONLY))
+        self._ask = _fifo(ask)
         self._screen, theirs = os.openpty()
         _wide(theirs)
         environment |= {"TP7_CONTROL": str(box), "TP7_WORK": str(self.scratch.work)}
@@ -75,7 +75,7 @@ class Program:
             ports,
             self.scratch.environment(**environment),
             events,
-            self._ask,
+            ask,
         )
         self._guard = self._enclosure.guard(order, theirs)
         os.close(theirs)
@@ -199,15 +199,9 @@ class Program:
         """Pose une question au calque dans le processus de l'étudiant, et attend sa réponse."""
         question = question | {"id": time.monotonic_ns()}
         try:
-            fifo = os.open(self._ask, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
+            os.write(self._ask, json.dumps(question).encode() + b"\n")
+        except OSError:  # personne ne lit
             return None
-        try:
-            os.write(fifo, json.dumps(question).encode() + b"\n")
-        except OSError:  # personne ne lit plus
-            return None
-        finally:
-            os.close(fifo)
 
         def answer() -> Event | None:
             return next((e for e in self.noted("answer") if e["id"] == question["id"]), None)
@@ -230,11 +224,26 @@ class Program:
         self._watching.cancel()
         with suppress(asyncio.CancelledError):
             await self._watching
-        self._journal.refresh()
+        self._journal.close()
         self._loop.remove_reader(self._screen)
         os.close(self._screen)
+        os.close(self._ask)
+        self._ask = -1
         await self._guard.close()
         self.scratch.remove()
+
+
+def _fifo(path: Path) -> int:
+    """Une FIFO neuve, ouverte pour y écrire sans attendre qu'on la lise.
+
+    Ouverte avant le lancement : le rendu peut mettre à sa place un lien vers n'importe quoi.
+    """
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    finally:
+        os.close(reading)
 
 
 def _wide(terminal: int) -> None:

@@ -28,6 +28,7 @@ from grader.table import Table  # noqa: E402
 from grader.verdict import State  # noqa: E402
 
 ATTACKS: dict[str, Any] = tomllib.loads((HERE / "attacks.toml").read_text("utf-8"))
+SECRET = "le secret de l'enseignant"
 TOKEN = "le jeton de l'enseignant"
 
 
@@ -38,7 +39,7 @@ class Bait:
         self.folder = place / "appats"
         self.folder.mkdir()
         self.secret = self.folder / "secret.txt"
-        self.secret.write_text("le secret de l'enseignant")
+        self.secret.write_text(SECRET)
         self.secret.chmod(0o644)
         self.before = self.secret.stat()
         classmate = self.folder / "camarade"
@@ -73,6 +74,7 @@ class Bait:
         after = self.secret.stat()
         found = {
             "port": self.visits,
+            "ecriture": self.secret.read_text() != SECRET,
             "partage": self.shared.read_text() != "intact",
             "droits": after.st_mode != self.before.st_mode,
             "date": after.st_mtime != self.before.st_mtime,
