@@ -22,6 +22,8 @@ from typing import Any
 
 CONTROL = 3
 SET_CHILD_SUBREAPER, SET_NO_NEW_PRIVS = 36, 38
+BOUNDING_DROP, AMBIENT, AMBIENT_CLEAR_ALL = 24, 47, 4
+CAPABILITIES, CAPABILITIES_VERSION = 64, 0x20080522  # linux/capability.h
 # Numéros d'appels système communs à toutes les architectures.
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 WRITES = sum(1 << bit for bit in (1, 4, 5, 6, 7, 8, 9, 10, 11, 12))  # linux/landlock.h
@@ -66,7 +68,9 @@ def become(order: dict[str, Any]) -> None:
                 hard = resource.getrlimit(limit)[1]
                 ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
                 resource.setrlimit(limit, (ceiling, ceiling))
-        confine(order["writable"], order["ports"])
+        if sys.platform == "linux":
+            renounce()
+            confine(order["writable"], order["ports"])
         os.execvpe(order["command"][0], order["command"], order["environment"])
     except BaseException as error:  # il n'y a plus personne pour l'attraper
         os.write(2, f"{error}\n".encode())
@@ -74,9 +78,19 @@ def become(order: dict[str, Any]) -> None:
         os._exit(127)
 
 
+def renounce() -> None:
+    """Perd pour toujours tous les pouvoirs de root : taper dans un terminal, éteindre, régler."""
+    libc.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.prctl(AMBIENT, AMBIENT_CLEAR_ALL, 0, 0, 0)
+    for number in range(CAPABILITIES):  # le noyau refuse ceux qu'il n'a pas
+        libc.prctl(BOUNDING_DROP, number, 0, 0, 0)
+    if libc.capset((ctypes.c_uint32 * 2)(CAPABILITIES_VERSION, 0), (ctypes.c_uint32 * 6)()):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 def confine(writable: list[str], ports: list[int]) -> None:
     """Pose les règles de Landlock que ce noyau connaît ; sans lui, ne fait rien."""
-    version = libc.syscall(LANDLOCK_CREATE, None, 0, 1) if sys.platform == "linux" else -1
+    version = libc.syscall(LANDLOCK_CREATE, None, 0, 1)
     if version < 1:
         return
     files = WRITES | (REFER if version >= 2 else 0) | (TRUNCATE if version >= 3 else 0)
@@ -95,7 +109,6 @@ def confine(writable: list[str], ports: list[int]) -> None:
     for port in ports if network else []:
         rule = CONNECT_TCP.to_bytes(8, sys.byteorder) + port.to_bytes(8, sys.byteorder)
         libc.syscall(LANDLOCK_ADD, rules, 2, rule, 0)
-    libc.prctl(SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.syscall(LANDLOCK_RESTRICT, rules, 0)
     os.close(rules)
 
