@@ -1,7 +1,7 @@
 """Le correcteur : note n'importe quel rendu du TP, sans le modifier.
 
 Cinq pièces, dans l'ordre où l'on y passe. Chacune n'importe que celles d'avant, et ce que toutes
-partagent, ici même : la table des vérifications, les verdicts, l'horloge.
+partagent, ici même : la table des vérifications, les verdicts, les textes à montrer, l'horloge.
 
     finding     ce qui est donné à noter, où en sont les scripts, ce que leur lecture apprend
     running     les lancer sous bonne garde : bac à sable, arguments, pages, bases de données

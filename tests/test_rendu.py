@@ -8,6 +8,7 @@ import pytest
 from grader.reporting.plugin import FOUND, GRADING
 from grader.reporting.record import record
 from grader.table import Check
+from grader.text import clean
 from grader.verdict import State
 
 
@@ -20,7 +21,7 @@ def test_rendu(student: str, check: Check, request: pytest.FixtureRequest) -> No
     request.node.stash[FOUND] = {
         "student": student,
         "check": found,
-        "drives": grading.student.drives,
+        "drives": {step: clean(how) for step, how in grading.student.drives.items()},
     }
     shown = session.students[student].shown
     properties = {"student": shown, **{key: found[key] for key in ("state", "points", "max")}}

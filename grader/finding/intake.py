@@ -3,6 +3,7 @@
 Tout est regardé avant de noter : ce qui ne peut pas l'être se dit d'abord.
 """
 
+import os
 import re
 import shutil
 import unicodedata
@@ -15,6 +16,7 @@ from grader.finding.archives import Opened, Unreadable, is_archive, stem, unpack
 from grader.finding.handin import HandIn
 from grader.finding.inventory import Budget, inventory
 from grader.finding.names import SUFFIXES
+from grader.text import quoted
 
 # « Nom Prénom_1234_assignsubmission_file_ », un dossier, ou devant le nom de chaque fichier.
 MOODLE = re.compile(
@@ -58,16 +60,19 @@ class HandedIn:
     def travel(self) -> dict[str, Any]:
         """De quoi le refaire dans un autre processus."""
         return {
-            name: str(value) if isinstance(value, Path) else value
+            name: os.fsencode(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
             if name != "parts"
         }
 
     @classmethod
     def arrived(cls, data: dict[str, Any]) -> "HandedIn":
-        places = {name: Path(data[name]) for name in ("source", "folder")}
-        packages = Path(data["packages"]) if data["packages"] else None
-        return cls(**data | places | {"packages": packages})
+        paths = {
+            name: Path(os.fsdecode(value))
+            for name, value in data.items()
+            if isinstance(value, bytes)
+        }
+        return cls(**data | paths)
 
 
 # --- Ce qui est donné -----------------------------------------------------------------------------
@@ -137,13 +142,6 @@ def _class(text: str, place: Path) -> list[HandedIn]:
 
 
 # --- Les noms -------------------------------------------------------------------------------------
-
-
-def quoted(text: str) -> str:
-    """Le texte sans rien qui commande un terminal ni change de ligne : cela se lit « \\x1b »."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
-    )
 
 
 def _name(students: list[HandedIn]) -> None:

@@ -3,7 +3,8 @@
 import re
 
 from grader.reporting.record import Record
-from grader.reporting.speech import SIGNS, Speech, flat, is_empty, plain
+from grader.reporting.speech import SIGNS, Speech, is_empty, plain
+from grader.text import clean, flat
 from grader.verdict import State
 
 
@@ -57,7 +58,7 @@ def bold(speech: Speech, key: str, text: str, mark: str = "**") -> str:
 
 def fenced(text: str) -> list[str]:
     """Un bloc littéral, dont le rendu ne peut pas sortir."""
-    text = re.sub(r"[^\S\n]|[\x00-\x09\x0b-\x1f\x7f-\x9f]", " ", text)
+    text = re.sub(r"[^\S\n]", " ", clean(text))
     return ["    " + line for line in text.splitlines()]
 
 

@@ -9,6 +9,7 @@ tests, et exécuterait le conftest.py de l'étudiant dans le processus de celui 
 """
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from grader.judging.grading import UNITS, chain
 from grader.reporting.record import Record
 from grader.reporting.results import Results
 from grader.reporting.session import ROOT, Session
+from grader.text import encodable
 
 ENTRY = ROOT / "tests" / "test_rendu.py"
 REPORTS = "grader/test_reports.py"  # la classe d'essai n'y est notée qu'une fois
@@ -60,6 +62,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     session = config.stash[GRADING] = Session(config)
     if session.asked:
+        # Les processus de xdist les reçoivent, et xdist n'envoie que ce qui s'écrit en UTF-8.
+        told = config.invocation_params
+        config.invocation_params = replace(told, args=tuple(encodable(str(a)) for a in told.args))
         # Rien que la notation, et rien des rendus : pytest ne cherche de tests que dans ce fichier.
         config.args[:] = [str(ENTRY)]
         config.option.tbstyle = "no"
@@ -71,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Chaque processus de xdist reçoit les rendus déjà ouverts."""
     node.workerinput["tp7_students"] = node.config.stash[GRADING].travel()
+    node.workerinput["mainargv"] = list(map(encodable, node.workerinput["mainargv"]))
 
 
 @pytest.hookimpl(optionalhook=True)

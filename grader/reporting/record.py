@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from grader.finding.intake import HandedIn, quoted
+from grader.finding.intake import HandedIn
 from grader.reporting.mark import mark_of
 from grader.running.isolation import isolation
 from grader.table import Check, Table
+from grader.text import clean, quoted
 from grader.verdict import State, Verdict
 
 Record = dict[str, Any]  # une vérification, un étudiant : comme dans resultats.json
@@ -15,7 +16,7 @@ def record(check: Check, verdict: Verdict, table: Table, language: str) -> Recor
     """Le verdict en clair, comme dans resultats.json."""
 
     def spoken(section: str, key: str, params: dict[str, Any]) -> str:
-        return table.say(section, key, language, **readable(params, language))
+        return clean(table.say(section, key, language, **readable(params, language)))
 
     hint = ""
     if verdict.state == State.FAILED:
@@ -33,7 +34,7 @@ def record(check: Check, verdict: Verdict, table: Table, language: str) -> Recor
         "hint": hint,
         "expected": check.texts[language]["expected"],
         "actual": spoken("came", verdict.came, verdict.params),
-        "output": verdict.params.get("output", "") if verdict.state == State.FAILED else "",
+        "output": clean(verdict.params.get("output", "")) if verdict.bad else "",
         "remarks": [spoken("remarks", key, params) for key, params in verdict.remarks],
         "seconds": verdict.seconds,
         "messages": verdict.messages,

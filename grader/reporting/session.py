@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from grader.finding.intake import HandedIn, Unusable, quoted, received
+from grader.finding.intake import HandedIn, Unusable, received
 from grader.judging.grading import Grading
 from grader.reporting.files import read_done
 from grader.reporting.record import Record
@@ -16,6 +16,7 @@ from grader.reporting.speech import Speech
 from grader.running.isolation import Unsafe, isolation
 from grader.running.packages import Store
 from grader.table import Table
+from grader.text import quoted
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,6 +6,7 @@ from grader.finding.intake import Notice
 from grader.reporting.record import Record
 from grader.running.isolation import Isolation
 from grader.table import BONUS, OUT_OF, Table
+from grader.text import flat
 from grader.verdict import State
 
 SIGNS = {State.PASSED: "✓", State.FAILED: "✗", State.NOT_REACHED: "·", State.COULD_NOT_RUN: "?"}
@@ -74,12 +75,6 @@ class Speech:
         if not student["complete"]:
             lines.append(self.say("interrupted"))
         return lines
-
-
-def flat(text: str) -> str:
-    """Une seule ligne, sans rien qui commande un terminal : un rendu contient n'importe quoi."""
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text)
-    return text if len(text) <= 300 else text[:297] + "…"
 
 
 def is_empty(student: Record) -> bool:

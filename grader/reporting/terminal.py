@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from grader.reporting.record import Record
-from grader.reporting.speech import SIGNS, Speech, flat, is_empty
+from grader.reporting.speech import SIGNS, Speech, is_empty
 from grader.table import STEPS
+from grader.text import flat
 from grader.verdict import State
 
 WIDTH = 96

@@ -6,10 +6,12 @@ Elle se conduit comme un Program : `output` est ce qui se lit à l'écran, `tell
 import asyncio
 import functools
 import http.server
+import os
 import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from grader.clock import PATIENCE, still, until
 from grader.finding.handin import HandIn
@@ -85,7 +87,7 @@ class Page:
         module = MODULE.search(script.read_text("utf-8", "replace"))
         kind = ' type="module"' if module else ""
         page = script.with_name("tp7-page-vide.html")
-        page.write_text(EMPTY.format(kind=kind, script=script.name), "utf-8")
+        page.write_text(EMPTY.format(kind=kind, script=quote(os.fsencode(script.name))), "utf-8")
         return page
 
     async def _load(self, url: str) -> None:
@@ -110,7 +112,7 @@ class Page:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.remarks.append((Remark.SERVED_OVER_HTTP, {}))
         path = target.relative_to(self.scratch.work).as_posix()
-        return f"http://127.0.0.1:{self._server.server_port}/{path}"
+        return f"http://127.0.0.1:{self._server.server_port}/{quote(os.fsencode(path))}"
 
     def _look_at(self, page: "Playwright") -> None:
         """L'onglet qui vient de s'ouvrir passe devant les autres."""

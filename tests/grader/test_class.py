@@ -84,6 +84,29 @@ def test_a_class_as_teachers_get_it(grade, tmp_path: Path) -> None:
     assert not (tmp_path / "dehors.py").exists()
 
 
+def test_names_of_an_old_disk(grade, tmp_path: Path) -> None:
+    """Des noms qui ne sont pas en UTF-8, donnés ou trouvés : notés, et écrits lisiblement."""
+    for name in (b"caf\xe9", b"classe/\xe9t\xe9", b"classe/ana"):
+        folder = tmp_path / os.fsdecode(name)
+        try:
+            folder.mkdir(parents=True)
+        except OSError:
+            pytest.skip("ce disque ne prend que des noms en UTF-8")
+        shutil.copy(SERVER, folder / os.fsdecode(b"ws_i_1_server_\xe9.py"))
+    reports, junit = tmp_path / "notes", tmp_path / "junit.xml"
+    given = (
+        f"--rendu={tmp_path / os.fsdecode(b'caf' + bytes([0xE9]))}",
+        f"--rendus={tmp_path}/classe",
+    )
+    done = grade(*given, f"--rapport={reports}", f"--junitxml={junit}", "-n", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    scores = {name: student["score"] for name, student in students(reports).items()}
+    assert scores == {"ana": 3, "caf\\udce9": 3, "\\udce9t\\udce9": 3}
+    for path in (reports / "notes.csv", reports / "classe.html", junit):
+        assert "caf\\udce9" in path.read_text("utf-8")
+    assert "caf\\udce9 : Note" in done.stdout
+
+
 def without(path: str, *programs: str, place: Path) -> str:
     """Un PATH où ces programmes ne sont pas : chaque dossier qui en a un est refait sans lui."""
     folders = []

@@ -1,6 +1,7 @@
 """Ce qu'un enseignant reçoit : archives hostiles, classes de Moodle, noms étranges, foules."""
 
 import io
+import os
 import stat
 import tarfile
 import zipfile
@@ -12,9 +13,10 @@ import pytest
 from grader.finding import archives, inventory
 from grader.finding.archives import Opened, Unreadable, safe, stem, unpack
 from grader.finding.handin import HandIn
-from grader.finding.intake import HandedIn, Unusable, quoted, received
+from grader.finding.intake import HandedIn, Unusable, received
 from grader.finding.inventory import Budget
 from grader.running.scratch import Scratch
+from grader.text import clean, flat, quoted
 
 SCRIPT = "ws_i_1_server.py"
 
@@ -298,11 +300,21 @@ def test_quoted_keeps_what_is_readable() -> None:
     assert quoted("Zoé O'Neil–Ñ") == "Zoé O'Neil–Ñ" and quoted("\udce9") == "\\udce9"
 
 
+@pytest.mark.parametrize("invisible", ["\x07", "\x9b", "\u202e", "\u2066", "\u200f", "\u061c"])
+def test_nothing_invisible(invisible: str) -> None:
+    """Ni ce qui commande un terminal, ni ce qui met le texte à l'envers ; les lignes restent."""
+    assert clean(f"a{invisible}\tb\nc") == "a \tb\nc" and flat(f"a{invisible}b\nc") == "a b c"
+    assert clean("\ud83d é 👋") == "\\ud83d é 👋"
+
+
 def test_travel(tmp_path: Path) -> None:
-    """Un rendu arrive entier dans un autre processus."""
-    student = HandedIn("Ana", tmp_path, "12", file="Ana", folder=tmp_path, packages=tmp_path)
+    """Un rendu arrive entier dans un autre processus, même d'un nom qui n'est pas en UTF-8."""
+    old = tmp_path / os.fsdecode(b"caf\xe9")
+    student = HandedIn("Ana", old, "12", file="Ana", folder=old, packages=tmp_path)
     student.notices.append(("outside", {"count": 2}))
-    assert HandedIn.arrived(student.travel()) == student
+    travelling = student.travel()
+    assert "\udce9" not in repr(list(travelling.values()))
+    assert HandedIn.arrived(travelling) == student
 
 
 # --- Ce qui se copie ------------------------------------------------------------------------------
