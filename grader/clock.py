@@ -11,9 +11,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Une machine très chargée a besoin de plus de temps : ce facteur multiplie toutes les échéances.
 PATIENCE = float(os.environ.get("TESTS_PATIENCE", "1"))
+BUSY = 2 * (os.cpu_count() or 1)  # tâches prêtes à la fois, sans que l'on attende davantage
+MOST = 5
 AGAIN = 5  # secondes, si quelqu'un a rattrapé l'alarme pour autre chose
+
+
+def patience() -> float:
+    """Ce qui multiplie toutes les échéances : une machine chargée a besoin de plus de temps."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
+    return PATIENCE * min(max(load / BUSY, 1), MOST)
 
 
 @contextmanager
@@ -30,7 +37,7 @@ def alarm(seconds: float) -> Iterator[None]:
         raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds * PATIENCE, AGAIN)
+    signal.setitimer(signal.ITIMER_REAL, seconds * patience(), AGAIN)
     try:
         yield
     finally:
@@ -40,7 +47,7 @@ def alarm(seconds: float) -> Iterator[None]:
 
 async def until(condition: Callable[[], T], seconds: float) -> T | None:
     """Rend la première valeur vraie de `condition()`, ou None après `seconds` secondes."""
-    deadline = time.monotonic() + seconds * PATIENCE
+    deadline = time.monotonic() + seconds * patience()
     while not (value := condition()):
         if time.monotonic() > deadline:
             return None
@@ -60,7 +67,7 @@ async def still(
     """
     begin = since = time.monotonic()
     seen = measure()
-    while time.monotonic() - begin < longest * PATIENCE and not over():
+    while time.monotonic() - begin < longest * patience() and not over():
         if (now := measure()) != seen:
             seen, since = now, time.monotonic()
         if time.monotonic() - since > silence:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from grader.clock import PATIENCE
+from grader.clock import patience
 from grader.judging.conversation import Talk, Told, converse
 from grader.judging.pictures import Picture
 from grader.judging.room import Newcomer, Room, guests, people
@@ -135,7 +135,7 @@ class Way:
         found: list[tuple[Reached, Dialect]] = []
         more = len(guesses)
         begin = time.monotonic()
-        while guesses and more and time.monotonic() - begin < seconds * PATIENCE:
+        while guesses and more and time.monotonic() - begin < seconds * patience():
             batch, guesses, more = guesses[:3], guesses[3:], more - 1
             found += zip(await asyncio.gather(*map(self._probe, batch)), batch, strict=True)
             best = max(reached for reached, _ in found)

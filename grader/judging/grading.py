@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader.clock import PATIENCE, alarm
+from grader.clock import alarm, patience
 from grader.finding.handin import HandIn
 from grader.judging import chat_client, chat_server, echo, echo_client, history, sessions
 from grader.judging.student import Student
@@ -121,7 +121,7 @@ class Grading:
         except CouldNotRun as reason:
             verdict = could_not_run(reason.came, **reason.params)
         except TimeoutError:
-            verdict = could_not_run(Came.TOO_LONG, seconds=str(round(UNIT_SECONDS * PATIENCE)))
+            verdict = could_not_run(Came.TOO_LONG, seconds=str(round(UNIT_SECONDS * patience())))
         except Exception as error:  # une faute du correcteur ne coûte rien à l'étudiant
             verdict = could_not_run(Came.GRADER_ERROR, error=f"{type(error).__name__}: {error}")
         return {check.id: replace(verdict) for check in self._checks(name)}
@@ -133,7 +133,7 @@ class Grading:
         return not_reached(Came.ABSENT, file=expected_name(UNITS[name].roles[0]))
 
     async def _bounded(self, name: str) -> Verdicts:
-        async with enclosed() as enclosure, asyncio.timeout(UNIT_SECONDS * PATIENCE):
+        async with enclosed() as enclosure, asyncio.timeout(UNIT_SECONDS * patience()):
             try:
                 verdicts = await UNITS[name].judge(self.student)
             finally:

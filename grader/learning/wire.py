@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
-from grader.clock import PATIENCE, still, until
+from grader.clock import patience, still, until
 from grader.running.bounds import FRAMES
 from grader.running.enclosure import current
 from grader.running.network import dial
@@ -82,7 +82,7 @@ class Listener(ABC):
 
     async def settle(self, silence: float = 0.15, longest: float = 1.5) -> None:
         """Attend qu'il n'arrive plus rien depuis `silence` secondes."""
-        await still(lambda: self.mark, silence * PATIENCE, longest)
+        await still(lambda: self.mark, silence * patience(), longest)
 
 
 class Link(Listener):
@@ -103,7 +103,7 @@ class Link(Listener):
             sock=await dial(self._enclosure.network, place.hostname or "", place.port or 80),
             additional_headers=headers or None,
             subprotocols=[Subprotocol(name) for name in protocols] or None,
-            open_timeout=8 * PATIENCE,
+            open_timeout=8 * patience(),
             close_timeout=1,
             ping_interval=None,
             max_size=FRAMES,

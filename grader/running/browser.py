@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from grader.clock import PATIENCE
+from grader.clock import patience
 from grader.running.bubblewrap import around, seen
 from grader.running.enclosure import current
 from grader.running.kernel import descendants, usage
@@ -99,7 +99,7 @@ class Chromium:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
             with suppress(Exception):  # déjà mort : il n'y a plus rien à fermer
-                async with asyncio.timeout(10 * PATIENCE):
+                async with asyncio.timeout(10 * patience()):
                     await self.browser.close()
         if hasattr(self, "playwright"):
             await self.playwright.stop()

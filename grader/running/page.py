@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from grader.clock import PATIENCE, still, until
+from grader.clock import patience, still, until
 from grader.finding.handin import HandIn
 from grader.running.browser import Chromium
 from grader.running.enclosure import current
@@ -67,7 +67,7 @@ class Page:
         self._context.on("page", self._look_at)
         self._look_at(await self._context.new_page())
         self._loading = asyncio.create_task(self._load(url))
-        await asyncio.wait([self._loading], timeout=3 * PATIENCE)
+        await asyncio.wait([self._loading], timeout=3 * patience())
         self._watching = asyncio.create_task(self._watch())
         await asyncio.sleep(0.2)
 
@@ -92,7 +92,7 @@ class Page:
 
     async def _load(self, url: str) -> None:
         try:
-            await self.page.goto(url, wait_until="load", timeout=15_000 * PATIENCE)
+            await self.page.goto(url, wait_until="load", timeout=15_000 * patience())
         except Exception as error:
             self.broken = str(error)
 
@@ -183,7 +183,7 @@ class Page:
     async def tell(self, line: str) -> None:
         """Répond à la question posée, sinon remplit un champ et valide."""
         try:
-            async with asyncio.timeout(15 * PATIENCE):
+            async with asyncio.timeout(15 * patience()):
                 if not self._prompts.empty():
                     await self._prompts.get_nowait().accept(line)
                     await asyncio.sleep(0.1)
@@ -218,7 +218,7 @@ class Page:
             task.cancel()
         await asyncio.gather(self._watching, self._loading, return_exceptions=True)
         try:
-            async with asyncio.timeout(5 * PATIENCE):
+            async with asyncio.timeout(5 * patience()):
                 await self._context.close()
         except Exception:  # une page peut refuser de se fermer : le navigateur l'emportera
             pass

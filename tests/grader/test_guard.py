@@ -14,7 +14,7 @@ from pathlib import Path
 import bson
 import pytest
 
-from grader.clock import PATIENCE, alarm
+from grader.clock import alarm, patience
 from grader.running import isolation, network
 from grader.running.bubblewrap import around
 from grader.running.enclosure import enclosed
@@ -158,7 +158,7 @@ def test_two_orders_at_once() -> None:
     pid = spawn(keeper, {0: slave, 1: slave, 2: slave, 3: theirs.fileno()})
     theirs.close()
     os.close(slave)
-    ours.settimeout(20 * PATIENCE)
+    ours.settimeout(20 * patience())
     assert b"pid" in ours.recv(100)
     ours.send(f"{int(signal.SIGUSR1)}\nstop\n".encode())
     news = b""
@@ -187,7 +187,7 @@ async def test_a_false_message_for_mongodb() -> None:
             reader, writer = await asyncio.open_connection(sock=link)
             writer.write(message)
             if message is not empty:
-                assert not await asyncio.wait_for(reader.read(), 5 * PATIENCE)
+                assert not await asyncio.wait_for(reader.read(), 5 * patience())
             writer.close()
         assert not await asyncio.to_thread(mongo.contains, "rien")  # il répond encore
     assert enclosure.cuts == [(Remark.REFUSED_COMMAND, {"commands": "shutdown"})]
