@@ -25,7 +25,8 @@ ENTER = re.compile(r"connec|rejoi|join|entr|start|démar|open|ouvr|login", re.I)
 AGREE = re.compile(r"accept|agree|r[èe]gle|rules|condition|terms|\blu\b", re.I)
 SEARCH = re.compile(r"recherch|search|filtr", re.I)
 # Ce que l'on met dans un champ sans importance, selon sa sorte.
-FILLERS = {"email": f"{FILLER}@exemple.fr", "number": "20", "tel": "0102030405"}
+FILLERS = {"email": f"{FILLER}@exemple.fr", "number": "20", "tel": "0102030405",
+           "url": "https://exemple.fr"}  # fmt: skip
 
 EXAMPLE = re.compile(r"wss?://[^\s'\"<>]+", re.I)
 

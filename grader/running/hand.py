@@ -116,7 +116,8 @@ class Field:
     async def find(self) -> "Locator | None":
         """Lui, ou celui qui a pris sa place ; None s'il n'y en a plus."""
         if await self.place.count():
-            return self.place if await self.place.is_editable() else None
+            here = await self.place.is_visible() and await self.place.is_editable()
+            return self.place if here else None
         if _address(self.page) != self._url:
             return None
         fields = (await self.page.evaluate(FIELDS, ""))["fields"]

@@ -39,10 +39,10 @@
   const forms = all.filter((e) => e.matches("form"));
   const form = (e) => forms.indexOf(e.form ?? e.closest("form"));
 
-  const kinds = ["text", "search", "email", "url", "tel", "number", "password", "", null];
+  const kinds = ["text", "search", "email", "url", "tel", "number", "password"];
   const editable = (e) => e.isContentEditable && !e.parentElement?.isContentEditable;
   const fields = mark("data-tp7", inFront(all.filter((e) => shown(e) && (e.tagName === "TEXTAREA" ||
-    (e.tagName === "INPUT" ? kinds.includes(e.getAttribute("type")) : editable(e))))));
+    (e.tagName === "INPUT" ? kinds.includes(e.type) : editable(e))))));
   const picked = (e) => all.some((o) => o.type === "radio" && o.name === e.name && o.checked);
   const choices = mark("data-tp7-choice", all.filter((e) => shown(e) && (e.matches("select") ?
     !e.value && [...e.options].some((o) => o.value && !o.disabled) :
