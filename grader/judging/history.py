@@ -84,7 +84,8 @@ async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
                     await late.say(asked)
                     if told := await _told(late, kept):
                         break
-                for theirs in [] if told else await _newcomers(way, stage):
+                lost = not (told or stored or any(heard))  # on ne parle pas sa langue
+                for theirs in [] if told or lost else await _newcomers(way, stage):
                     asked = ""  # un vrai client la demande peut-être de lui-même
                     room.present.append(await theirs(word()))
                     if told := await _told(room.present[-1], kept):
@@ -103,7 +104,7 @@ async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
     if told:
         verdicts[HISTORY] = passed(*[(Remark.ON_REQUEST, {"word": asked})] if asked else [])
     student.explain(verdicts, "ii3.server", stage.server)
-    return verdicts, bool(stored or told or any(heard))
+    return verdicts, not lost
 
 
 async def _newcomers(way: Way, stage: Stage) -> list[Newcomer]:
