@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 from websockets.typing import Subprotocol
 
 from grader.clock import patience, still, until
-from grader.running.bounds import FRAMES
+from grader.running.bounds import ENVELOPE, FRAMES
 from grader.running.enclosure import current
 from grader.running.network import dial
 from grader.running.program import ANSI
@@ -85,6 +85,29 @@ class Listener(ABC):
         await still(lambda: self.mark, silence * patience(), longest)
 
 
+class Counted:
+    """Une connexion qui s'arrête dès que le rendu y a trop dit.
+
+    Un message vide et un ping, que personne ne lit, comptent aussi : ils prennent du temps.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._enclosure = current()
+
+    def process_event(self, event: Any) -> None:
+        if self._enclosure.receives(len(getattr(event, "data", b"")) + ENVELOPE):
+            super().process_event(event)  # type: ignore[misc]
+        else:
+            self.transport.abort()  # type: ignore[attr-defined]
+
+
+class CountedClient(Counted, ClientConnection): ...
+
+
+class CountedServer(Counted, ServerConnection): ...
+
+
 class Link(Listener):
     """Une connexion ouverte par le correcteur ; `frames` grandit à mesure qu'elle reçoit."""
 
@@ -97,10 +120,10 @@ class Link(Listener):
     ) -> Self:
         """Ouvre ; lève l'une des erreurs REFUSED si le serveur ne veut pas."""
         place = urlsplit(url)
-        self._enclosure = current()
         self._socket = await connect(
             url,
-            sock=await dial(self._enclosure.network, place.hostname or "", place.port or 80),
+            sock=await dial(current().network, place.hostname or "", place.port or 80),
+            create_connection=CountedClient,
             additional_headers=headers or None,
             subprotocols=[Subprotocol(name) for name in protocols] or None,
             open_timeout=8 * patience(),
@@ -115,10 +138,7 @@ class Link(Listener):
     async def _read(self, socket: ClientConnection) -> None:
         with suppress(WebSocketException):
             while True:
-                frame = await socket.recv()
-                if not self._enclosure.receives(len(frame)):
-                    return socket.transport.abort()
-                self.frames.append(frame)
+                self.frames.append(await socket.recv())
 
     async def send(self, frame: Frame) -> None:
         """Envoie ; une connexion fermée d'en face ne lève rien, `closed` le dira."""
@@ -202,10 +222,10 @@ class Mock:
         self.visits: list[Visit] = []
 
     async def __aenter__(self) -> Self:
-        self._enclosure = current()
         self._server = await serve(
             self._handle,
-            sock=self._enclosure.network.listener(),
+            sock=current().network.listener(),
+            create_connection=CountedServer,
             select_subprotocol=lambda connection, offered: offered[0] if offered else None,
             ping_interval=None,
             max_size=FRAMES,
@@ -238,8 +258,6 @@ class Mock:
                 await visit.answer(frame)
             while True:
                 frame = await socket.recv()
-                if not self._enclosure.receives(len(frame)):
-                    return socket.transport.abort()
                 visit.frames.append(frame)
                 for answer in self.reply(visit, frame) if self.reply else []:
                     await visit.answer(answer)
@@ -255,8 +273,6 @@ class Mock:
         with suppress(WebSocketException):
             while True:
                 frame = await visit.socket.recv()
-                if not self._enclosure.receives(len(frame)):
-                    break
                 visit.frames.append(frame)
                 await link.send(frame)
         back.cancel()
