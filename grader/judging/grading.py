@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grader.clock import alarm, patience
+from grader.clock import PATIENCE, alarm, patience
 from grader.finding.handin import HandIn
 from grader.judging import chat_client, chat_server, echo, echo_client, history, sessions
 from grader.judging.student import Student
@@ -16,6 +16,8 @@ from grader.verdict import Came, CouldNotRun, State, Verdict, Verdicts, could_no
 
 CLOSING = 20  # secondes de plus, pour tout arrêter, avant que l'alarme ne sonne
 UNIT_SECONDS = 150  # une part du travail ne prend jamais plus, quoi que fasse le rendu
+SECONDS = 600  # ni toutes ensemble, même sur une machine chargée : le rendu peut l'avoir chargée
+ENOUGH = 5  # secondes : avec moins, rien ne se juge
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Grading:
         self.table = table
         self.student = Student(HandIn(hand_in) if isinstance(hand_in, Path) else hand_in)
         self._units: dict[str, Verdicts] = {}
+        self._left = SECONDS * PATIENCE
 
     def verdict(self, check: Check) -> Verdict:
         """Le verdict d'une vérification, une fois ses dépendances connues."""
@@ -115,15 +118,21 @@ class Grading:
         return [check for check in self.table.checks.values() if check.unit == unit]
 
     def _once(self, name: str) -> Verdicts:
+        begin, pace = time.monotonic(), patience()
+        seconds = min(UNIT_SECONDS * pace, self._left)
         try:
-            with alarm(UNIT_SECONDS + CLOSING):
-                return asyncio.run(self._bounded(name))
+            if seconds < ENOUGH:
+                raise CouldNotRun(Came.ALL_TOO_LONG, seconds=str(round(SECONDS * PATIENCE)))
+            with alarm(seconds / pace + CLOSING):
+                return asyncio.run(self._bounded(name, seconds))
         except CouldNotRun as reason:
             verdict = could_not_run(reason.came, **reason.params)
         except TimeoutError:
-            verdict = could_not_run(Came.TOO_LONG, seconds=str(round(UNIT_SECONDS * patience())))
+            verdict = could_not_run(Came.TOO_LONG, seconds=str(round(seconds)))
         except Exception as error:  # une faute du correcteur ne coûte rien à l'étudiant
             verdict = could_not_run(Came.GRADER_ERROR, error=f"{type(error).__name__}: {error}")
+        finally:
+            self._left -= time.monotonic() - begin
         return {check.id: replace(verdict) for check in self._checks(name)}
 
     def _absent(self, name: str) -> Verdict:
@@ -132,8 +141,8 @@ class Grading:
             return could_not_run(Came.UNREAD, what=unread)
         return not_reached(Came.ABSENT, file=expected_name(UNITS[name].roles[0]))
 
-    async def _bounded(self, name: str) -> Verdicts:
-        async with enclosed() as enclosure, asyncio.timeout(UNIT_SECONDS * patience()):
+    async def _bounded(self, name: str, seconds: float) -> Verdicts:
+        async with enclosed() as enclosure, asyncio.timeout(seconds):
             try:
                 verdicts = await UNITS[name].judge(self.student)
             finally:

@@ -36,6 +36,7 @@ AGAIN = 5  # secondes de plus, si à côté un second lancement essaie aussi
 # Un script lancé deux fois de suite au même endroit : le second prend la place du lanceur.
 TWICE = ["-ISc", "import os, subprocess, sys; command = [sys.executable, *sys.argv[1:]]; "
          "subprocess.run(command); os.execv(command[0], command)"]  # fmt: skip
+WRITTEN = 6  # façons de lancer un script que l'on prend d'un README
 QUESTIONS = 5  # un serveur qui en pose davantage avant d'écouter n'est plus suivi
 MEMORY = {"RLIMIT_AS": 2_000_000_000}  # octets d'adresses ; Node en réserve sans s'en servir
 READS_ARGUMENTS = re.compile(r"argv|argparse|optparse|click|typer|minimist|yargs|commander")
@@ -207,9 +208,9 @@ class Launcher:
         """Lance un script ; s'il finit mal, essaie d'autres façons, et retient celle qui marche.
 
         D'abord comme le rendu le dit ; puis d'un autre dossier ; puis, de celui où sa plainte a
-        changé, avec des arguments ; enfin, une fois pour toutes, comme au début, puis deux fois au
-        même endroit. Si rien ne marche, rend le premier essai, ou lève CouldNotRun s'il manque
-        quelque chose ici.
+        changé, avec des arguments ; enfin comme au début, puis deux fois au même endroit. Tout
+        cela, une fois pour toutes. Si rien ne marche, rend le premier essai, ou lève CouldNotRun
+        s'il manque quelque chose ici.
         """
         usual = self._recipes.get(role) or self._usual(role)
         script = self.hand_in.scripts[role]
@@ -234,8 +235,11 @@ class Launcher:
             if not lacks_a_name(program.output):
                 usual, first = other, program
                 break
+        if role in self._hopeless:
+            blame_us(first, script)
+            return first
         for recipe in (
-            *written(self.hand_in, script),
+            *written(self.hand_in, script)[:WRITTEN],
             *as_package(self.hand_in, script, first.output),
         ):
             program, good = await attempt(replace(recipe, python=usual.python))
@@ -254,7 +258,7 @@ class Launcher:
             if good:
                 return program
         blame_us(first, script)
-        for recipe in (usual, replace(usual, twice=True)) if role not in self._hopeless else ():
+        for recipe in (usual, replace(usual, twice=True)):
             program, good = await attempt(recipe)
             if good:
                 return program

@@ -1,15 +1,21 @@
 """Un rendu hostile perd ses points et rien d'autre : ni obéi, ni survivant, ni rien d'écrit."""
 
+import asyncio
 import os
 import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grader.clock import patience
+from grader.finding.handin import HandIn
 from grader.judging.grading import Grading
+from grader.running.launch import Launcher, Ports
+from grader.running.program import Program
+from grader.running.recipes import Recipe
 from grader.table import Table
 from grader.verdict import Came, State
 
@@ -200,3 +206,46 @@ def test_nothing_named_by_a_hand_in_is_imported(tmp_path: Path) -> None:
     verdict = Grading(tmp_path, table).verdict(table.checks["i1.server.starts"])
     assert (verdict.state, verdict.came) == (State.COULD_NOT_RUN, Came.NEWER_PYTHON)
     assert "this" not in sys.modules
+
+
+def test_all_the_parts_together_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Un rendu qui prend tout son temps d'un coup n'en a plus pour la suite, et n'est pas jugé."""
+    monkeypatch.setattr("grader.judging.grading.SECONDS", 6)
+    for name in ("ws_i_1_server.py", "ws_i_1_client.py"):
+        (tmp_path / name).write_text("import time\ntime.sleep(600)\n")
+    table = Table()
+    grading = Grading(tmp_path, table)
+    begin = time.monotonic()
+    first, then = (
+        grading.verdict(table.checks[check]) for check in ("i1.server.starts", "i1.client.connects")
+    )
+    assert (first.state, first.came) == (State.COULD_NOT_RUN, Came.TOO_LONG)
+    assert (then.state, then.came) == (State.COULD_NOT_RUN, Came.ALL_TOO_LONG)
+    assert time.monotonic() - begin < 30 * patience()
+
+
+def test_the_ways_of_launching_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cent commandes dans un README ne font pas cent lancements ; et tous, une fois pour toutes."""
+    (tmp_path / "ws_i_1_server.py").write_text("import sys\nsys.exit('usage : argv')\n")
+    commands = [f"    python ws_i_1_server.py --essai {number}\n" for number in range(100)]
+    (tmp_path / "README.md").write_text("".join(commands))
+    launches: list[Recipe] = []
+    run = Launcher._run
+
+    async def counted(self: Launcher, role: str, recipe: Recipe, *rest: Any) -> Program:
+        launches.append(recipe)
+        return await run(self, role, recipe, *rest)
+
+    monkeypatch.setattr(Launcher, "_run", counted)
+
+    async def twice() -> None:
+        launcher = Launcher(HandIn(tmp_path))
+        for most in (20, 1):
+            launches.clear()
+            await launcher.server("i1.server", Ports())
+            assert 0 < len(launches) <= most
+        await launcher.end_all()
+
+    asyncio.run(twice())
