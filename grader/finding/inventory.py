@@ -13,6 +13,7 @@ from grader.finding.code import MAX_FILE
 from grader.finding.names import ROLES, role_of
 
 MAX_FILES, MAX_BYTES = 1_000, 50_000_000
+DEPTH = 40  # dossiers l'un dans l'autre
 MAX_SEEN = 200_000  # fichiers que l'on regarde avant de renoncer à voir la suite
 # Ce qui n'est pas le travail de l'étudiant, et que l'on ne copie pas non plus.
 BAGGAGE = {".git", ".hg", ".venv", "venv", "env", "site-packages", "__pycache__", ".idea",
@@ -62,7 +63,7 @@ def choose(sizes: dict[Path, int], budget: Budget) -> list[Path]:
     """
     modules = [path for path in sizes if MODULES in path.parts]
     others = sorted(sizes.keys() - set(modules), key=importance)
-    kept = [path for path in others if budget.admits(sizes[path])]
+    kept = [path for path in others if len(path.parts) <= DEPTH and budget.admits(sizes[path])]
     if modules and budget.admits(sum(sizes[path] for path in modules), len(modules)):
         kept += modules
     return kept
@@ -94,7 +95,9 @@ def _walk(folder: Path, result: Inventory) -> Iterator[tuple[Path, int]]:
             for entry in entries:
                 seen += 1
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in BAGGAGE:
+                    if len(place.parts) >= DEPTH:
+                        result.folders_left.append(place / entry.name)
+                    elif entry.name not in BAGGAGE:
                         below.append(place / entry.name)
                 elif entry.is_file(follow_symlinks=False):
                     if seen > MAX_SEEN:

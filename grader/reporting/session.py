@@ -1,6 +1,5 @@
 """Ce qu'une exécution de pytest note : les rendus, prêts, et les réglages demandés."""
 
-import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from grader.reporting.record import Record
 from grader.reporting.speech import Speech
 from grader.running.isolation import Unsafe, isolation
 from grader.running.packages import Store
+from grader.running.removal import remove
 from grader.table import Table
 from grader.text import quoted
 
@@ -99,7 +99,7 @@ class Session:
 
     def close(self) -> None:
         if self._place:
-            shutil.rmtree(self._place, ignore_errors=True)
+            remove(self._place)
 
 
 def unreadable(error: OSError) -> Unusable:

@@ -14,6 +14,7 @@ from grader.clock import patience
 from grader.running.bubblewrap import around, seen
 from grader.running.enclosure import current
 from grader.running.kernel import descendants, usage
+from grader.running.removal import remove
 from grader.verdict import Came, CouldNotRun, Remark
 
 if TYPE_CHECKING:
@@ -103,4 +104,4 @@ class Chromium:
                     await self.browser.close()
         if hasattr(self, "playwright"):
             await self.playwright.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)

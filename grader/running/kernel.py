@@ -1,7 +1,9 @@
 """Ce que le noyau dit d'un programme : ce qu'il a lancé, ce qu'il prend, où il écoute."""
 
+import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,17 +60,21 @@ def _resident(pid: int) -> int:
 
 def written(folder: Path, known: int) -> int:
     """Les octets ajoutés à ce dossier, qui en contenait `known` ; au-delà du permis, s'arrête."""
-    total = -known
-    for base, folders, names in os.walk(folder):
-        # Des fichiers vides prennent de la place aussi.
-        total += 4096 * (len(folders) + len(names))
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(base, name)).st_blocks * 512
-            except OSError:
-                continue
-        if total > DISK:
-            break
+    total, waiting = -known, [str(folder)]
+    while waiting and total <= DISK:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # si profond que l'on n'y voit plus rien
+                return DISK + 1
+            continue
+        for entry in entries:
+            total += 4096  # des fichiers vides prennent de la place aussi
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            else:
+                with suppress(OSError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
     return total
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from databases import CannotStart, Database
 from grader.running.enclosure import current
+from grader.running.removal import remove
 from grader.verdict import Came, CouldNotRun
 
 # Sous les ports que Linux et macOS prêtent aux connexions sortantes.
@@ -38,11 +39,9 @@ def free_port() -> Iterator[int]:
 @asynccontextmanager
 async def started(kind: type[Database], scheme: str, absent: Came) -> AsyncIterator[int]:
     """Une base de cette sorte, pour la durée du bloc ; lève CouldNotRun si elle ne démarre pas."""
-    with (
-        free_port() as port,
-        tempfile.TemporaryDirectory(prefix="tp7-", ignore_cleanup_errors=True) as folder,
-    ):
-        database = kind(f"{scheme}://127.0.0.1:{port}", Path(folder))
+    with free_port() as port:
+        folder = Path(tempfile.mkdtemp(prefix="tp7-"))
+        database = kind(f"{scheme}://127.0.0.1:{port}", folder)
         try:
             await asyncio.to_thread(database.start)
             yield port
@@ -50,6 +49,7 @@ async def started(kind: type[Database], scheme: str, absent: Came) -> AsyncItera
             raise CouldNotRun(absent, error=str(error)) from None
         finally:
             await asyncio.to_thread(database.stop)
+            remove(folder)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from grader.finding.inventory import Inventory
+from grader.running.removal import remove
 
 PATH = os.environ.get("PATH", os.defpath)
 
@@ -66,6 +67,4 @@ class Scratch:
         }
 
     def remove(self) -> None:
-        for folder, _, _ in os.walk(self.root):
-            os.chmod(folder, 0o700)
-        shutil.rmtree(self.root, ignore_errors=True)
+        remove(self.root)

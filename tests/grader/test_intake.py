@@ -15,6 +15,7 @@ from grader.finding.archives import Opened, Unreadable, safe, stem, unpack
 from grader.finding.handin import HandIn
 from grader.finding.intake import HandedIn, Unusable, received
 from grader.finding.inventory import Budget
+from grader.running.removal import remove
 from grader.running.scratch import Scratch
 from grader.text import clean, flat, quoted
 
@@ -338,6 +339,27 @@ def test_a_crowd(tmp_path: Path) -> None:
         assert len(taken(scratch.work)) == inventory.MAX_FILES
     finally:
         scratch.remove()
+
+
+def test_thousands_of_nested_folders(tmp_path: Path) -> None:
+    """Trop profond, un dossier est laissé, et dit ; dans une archive aussi."""
+    (tmp_path / "rendu").mkdir()
+    (tmp_path / "rendu" / SCRIPT).touch()
+    here = os.open(tmp_path / "rendu", os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("dossier", dir_fd=here)
+        here, above = os.open("dossier", os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(here)
+    archive = zipped(tmp_path / "a.zip", SCRIPT, "d/" * 1500 + SCRIPT)
+    try:
+        folder, packed = received([str(tmp_path / "rendu"), str(archive)], [], tmp_path / "place")
+        assert [key for key, _ in folder.notices] == ["folders_left"]
+        assert scripts_of(folder) == scripts_of(packed) == {SCRIPT}
+        assert packed.unread.startswith("a.zip")
+    finally:
+        remove(tmp_path / "rendu")
+    assert not (tmp_path / "rendu").exists()
 
 
 def test_copied_environments(tmp_path: Path) -> None:

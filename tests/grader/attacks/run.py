@@ -98,11 +98,14 @@ def attack(name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="tp7-attaque-") as place, ExitStack() as stack:
         bait = Bait(Path(place), stack)
         bait.prepare(HERE / name, Path(place) / "rendu")
+        copies = Path(place) / "copies"
+        copies.mkdir()
+        tempfile.tempdir = str(copies)
         grading = Grading(Path(place) / "rendu", table)
         verdicts = {check: grading.verdict(table.checks[check]) for check in aimed["checks"]}
         units = {table.checks[check].unit for check in verdicts}
         whole = [grading.verdict(c) for c in table.checks.values() if c.unit in units]
-        taken = bait.taken()
+        taken = bait.taken() | {"reste" for _ in copies.iterdir()}
     text = repr(whole)
     for verdict in verdicts.values():
         for line in str(verdict.params.get("output", "")).splitlines():
