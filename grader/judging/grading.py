@@ -147,6 +147,9 @@ class Grading:
                 verdicts = await UNITS[name].judge(self.student)
             finally:
                 await self.student.desk.close()
+        if enclosure.closed:  # par un voisin, ou par lui : ses échecs ne prouvent plus rien
+            for check in [check for check in verdicts if verdicts[check].bad]:
+                verdicts[check] = could_not_run(Came.CLOSED)
         for verdict in list(verdicts.values())[:1]:
             verdict.remarks += enclosure.cuts
         return verdicts

@@ -18,11 +18,15 @@ from grader.verdict import Note, Remark
 
 
 class Enclosure:
-    """`bubblewrap` : son programme, ou rien. `cuts` : ce que le rapport dira."""
+    """`bubblewrap` : son programme, ou rien. `cuts` : ce que le rapport dira.
+
+    `closed` : quelqu'un a fermé, pendant qu'un rendu y tournait, un dossier du correcteur.
+    """
 
     def __init__(self, network: Network, bubblewrap: str = "") -> None:
         self.network, self.bubblewrap = network, bubblewrap
         self.cuts: list[Note] = []
+        self.closed = False
         self._received = 0
 
     def guard(self, order: Order, terminal: int) -> Guard:

@@ -142,16 +142,21 @@ class Launcher:
         prepare = self._node if role.endswith(".js") else self._python
         try:
             command, environment, remarks = prepare(role, recipe, script, scratch)
-        except CouldNotRun:
+        except BaseException:
             scratch.remove()
             raise
         if self.hand_in.packages:
             environment["TP7_PACKAGES"] = str(self.hand_in.packages)
         arguments = [pseudo if value == NICKNAME else value for value in recipe.arguments]
         program = Program([*command, *arguments], scratch, script.parents[recipe.above], remarks)
-        self._started.append(program)
         limits = {} if role.endswith(".js") else MEMORY
-        return await program.start(ports.allowed(), limits, **environment, **ports.environment())
+        try:
+            await program.start(ports.allowed(), limits, **environment, **ports.environment())
+        except BaseException:
+            scratch.remove()
+            raise
+        self._started.append(program)
+        return program
 
     def _python(
         self, role: str, recipe: Recipe, script: Path, scratch: Scratch

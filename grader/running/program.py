@@ -230,6 +230,7 @@ class Program:
         os.close(self._ask)
         self._ask = -1
         await self._guard.close()
+        self._enclosure.closed = self._enclosure.closed or self.scratch.closed
         self.scratch.remove()
 
 

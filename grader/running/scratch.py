@@ -30,10 +30,14 @@ class Scratch:
         self.work, self.home, self.temporary, self.control = (
             self.root / name for name in ("work", "home", "tmp", "control")
         )
-        for folder in (self.home, self.temporary, self.control):
-            folder.mkdir()
         self.size = 0
-        self._copy(listed, without)
+        try:
+            for folder in (self.home, self.temporary, self.control):
+                folder.mkdir()
+            self._copy(listed, without)
+        except BaseException:
+            self.remove()
+            raise
 
     def _copy(self, listed: Inventory, without: tuple[str, ...]) -> None:
         """Copie ce que l'inventaire retient."""
@@ -65,6 +69,15 @@ class Scratch:
             "PYTHONDONTWRITEBYTECODE": "1",
             **changes,
         }
+
+    @property
+    def closed(self) -> bool:
+        """Vrai si quelqu'un a fermé l'un des dossiers où tourne le rendu."""
+        try:
+            places = [str(self.root), *self.writable]
+            return any(os.lstat(place).st_mode & 0o700 != 0o700 for place in places)
+        except PermissionError:
+            return True
 
     def remove(self) -> None:
         remove(self.root)
