@@ -70,10 +70,10 @@ def written(folder: Path, known: int) -> int:
             continue
         for entry in entries:
             total += 4096  # des fichiers vides prennent de la place aussi
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            else:
-                with suppress(OSError):
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
                     total += entry.stat(follow_symlinks=False).st_blocks * 512
     return total
 
