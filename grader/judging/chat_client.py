@@ -2,11 +2,12 @@
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from grader.clock import until
+from grader.clock import PATIENCE, until
 from grader.judging.room import LATE, Person, Room, guests, people
 from grader.judging.stage import opening
 from grader.judging.student import Student
@@ -27,6 +28,7 @@ from grader.verdict import (
 )
 
 SILENCE = 5  # secondes laissées à un client pour dire que le serveur est parti
+PROMPT = 1  # seconde : ce qui vient plus tard est peut-être venu tout seul
 CHECKS = ("i3.client.pseudo", "i3.client.sends", "i3.client.receives", "i3.client.serverdown")
 RECEIVES, DOWN = CHECKS[2:]
 JSON_LINE = (
@@ -95,6 +97,7 @@ class _Waiting:
         self.student, self.role, self.lesson = student, role, lesson
         self.best: Verdicts = {}
         self._left = False  # un faux serveur l'a déjà quitté
+        self._own_end = 0.0  # l'âge auquel il s'en va tout seul, ou 0
 
     def _keep(self, check: str, verdict: Verdict) -> None:
         """Retient le premier verdict, ou une réussite."""
@@ -124,6 +127,7 @@ class _Waiting:
             self.role, Door(port, name, self.lesson.without, heard)
         )
         await Person(name, screen).join(self.lesson, more)
+        self._seated_at = time.monotonic()
         try:
             yield screen
         finally:
@@ -153,7 +157,7 @@ class _Waiting:
                 server.send_signal(signal.SIGINT)
                 await until(lambda: not server.alive, 1)
                 await server.end()
-                self._keep(DOWN, await _noticed(screen, before))
+                self._keep(DOWN, await self._noticed(screen, before))
 
     async def _with_mock(self, reply: Reply | None, binary: bool) -> bool:
         """Face à un faux serveur, qui parle comme un serveur de chat ; dit si un message est lu."""
@@ -174,7 +178,26 @@ class _Waiting:
     async def _after_the_end(self, mock: Mock, screen: Screen) -> None:
         self._left, before = True, _shown(screen)
         await mock.leave()
-        self._keep(DOWN, await _noticed(screen, before))
+        self._keep(DOWN, await self._noticed(screen, before))
+
+    async def _noticed(self, screen: Screen, before: tuple[str, str]) -> Verdict:
+        """Le serveur vient de s'arrêter : le client le montre, et ne l'aurait pas montré sans."""
+        left = time.monotonic()
+        verdict = await _shows(screen, before)
+        now = time.monotonic()
+        if verdict.good and now - left > PROMPT * PATIENCE:
+            age = now - self._seated_at
+            if not _near(age, self._own_end):
+                self._own_end = await self._alone(age)
+            if _near(age, self._own_end):
+                return failed(Came.UNCAUSED, what=f"« {tail(screen.output)[-80:]} »")
+        return verdict
+
+    async def _alone(self, age: float) -> float:
+        """L'âge auquel ce client montre quelque chose face à un serveur qui reste là ; 0 : rien."""
+        async with Mock() as mock, self._seated(mock.port, mock.heard) as screen:
+            shown = await _shows(screen, _shown(screen), age + PROMPT)
+            return time.monotonic() - self._seated_at if shown.good else 0.0
 
     def _incoming(self, text: str, binary: bool) -> Sequence[Frame]:
         """Ce qu'un serveur de chat enverrait ; d'abord comme celui de l'étudiant s'il marche."""
@@ -197,8 +220,12 @@ def _shown(screen: Screen) -> tuple[str, str]:
     return screen.output, screen.signs
 
 
-async def _noticed(screen: Screen, before: tuple[str, str]) -> Verdict:
-    """Le serveur vient de s'arrêter : le client le dit ou s'en va.
+def _near(age: float, other: float) -> bool:
+    return abs(age - other) < PROMPT * PATIENCE
+
+
+async def _shows(screen: Screen, before: tuple[str, str], seconds: float = SILENCE) -> Verdict:
+    """Le client dit bientôt que le serveur s'est arrêté, ou s'en va.
 
     Une page peut le dire à la place d'autre chose, ou sans mots : ce qui compte est une ligne, un
     champ éteint, une couleur qui n'y était pas.
@@ -210,5 +237,5 @@ async def _noticed(screen: Screen, before: tuple[str, str]) -> Verdict:
         words = any(len(line.strip()) > 2 for line in fresh)
         return words or screen.signs != before[1] or not screen.alive
 
-    noticed = await until(said, SILENCE)
+    noticed = await until(said, seconds)
     return expect(noticed, Came.MUTE, seconds=str(SILENCE), output=tail(screen.output))
