@@ -190,7 +190,7 @@ class _Waiting:
             if not _near(age, self._own_end):
                 self._own_end = await self._alone(age)
             if _near(age, self._own_end):
-                return failed(Came.UNCAUSED, what=f"« {tail(screen.output)[-80:]} »")
+                return failed(Came.UNCAUSED, came=tail(screen.output))
         return verdict
 
     async def _alone(self, age: float) -> float:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from grader.clock import until
 from grader.judging.attempt import Attempt, Way, drive
+from grader.judging.causes import CLOCK, only_of
 from grader.judging.conversation import Told, announced, counted, survive
 from grader.judging.room import LATE, Member, Room, guests
 from grader.judging.second import seen_twice
@@ -24,7 +25,6 @@ from grader.verdict import (
     passed,
 )
 
-CLOCK = re.compile(r"\d+[:h]\d+(?:[:m]\d+)?|\d+[-/]\d+[-/]\d+|\d{10,}(?:\.\d+)?")
 QUITTING = ("quit", "exit", "bye", "leave", "logout", "disconnect", "stop", "fin", "q", "quitter")
 
 
@@ -81,8 +81,8 @@ def _judge(found: Attempt) -> Verdicts:
         came = " / ".join(talk.heard_message[:4])
         if not talk.all_delivered:
             verdicts["i3.server.broadcast"].remarks.append((Remark.NOT_ALL, {}))
-        signed = expect(talk.named, Came.UNNAMED, pseudo=talk.author, came=came)
-        verdicts["i3.server.pseudo"] = signed
+        why = Came.UNCAUSED if "pseudo" in talk.uncaused else Came.UNNAMED
+        verdicts["i3.server.pseudo"] = expect(talk.named, why, pseudo=talk.author, came=came)
     for check, told, heard, came in (
         ("join", talk.join, talk.heard_join, Came.NO_JOIN),
         ("leave", talk.leave, talk.heard_leave, Came.NO_LEAVE),
@@ -90,7 +90,8 @@ def _judge(found: Attempt) -> Verdicts:
         if told:
             verdict = passed(*([(Remark(told), {})] if told != Told.NAMED else []))
         elif talk.delivered or found.certain:
-            verdict = failed(came, pseudo=talk.author, came=" / ".join(heard[:4]) or "—")
+            why = Came.UNCAUSED if check in talk.uncaused else came
+            verdict = failed(why, pseudo=talk.author, came=" / ".join(heard[:4]) or "—")
         else:
             verdict = could_not_run(Came.UNKNOWN_DIALECT_TOO)
         verdicts[f"i3.server.{check}"] = verdict
@@ -156,8 +157,11 @@ def quitting(text: str) -> list[str]:
 
 
 async def _told(listener: Member, mark: int, name: str) -> Told | None:
-    """Comment le départ de `name` est annoncé, s'il l'est bientôt."""
-    return await until(lambda: announced(listener.after(mark), name), 1.5)
+    """Comment le départ de `name` est annoncé, s'il l'est bientôt, et le sien seul."""
+    if not await until(lambda: announced(listener.after(mark), name), 1.5):
+        return None
+    heard = listener.after(mark)
+    return announced(only_of(name, listener.name, heard, heard), name) or None
 
 
 async def _leaves_by_word(way: Way, dialect: Dialect) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
 from grader.clock import until
+from grader.judging.causes import only_of, unheard
 from grader.judging.pictures import Picture
 from grader.judging.room import LATE, Newcomer, Room
 from grader.learning.dialect import shape
@@ -40,6 +41,7 @@ class Talk:
     join: Told = Told.NOT
     leave: Told = Told.NOT
     counted: list[str] = field(default_factory=list)  # ce que seul un compte a dit
+    uncaused: set[str] = field(default_factory=set)  # ce qui est venu, mais vient aussi sans raison
     heard_join: list[str] = field(default_factory=list)
     heard_message: list[str] = field(default_factory=list)
     heard_leave: list[str] = field(default_factory=list)
@@ -72,6 +74,13 @@ async def converse(
     """
     talk = Talk(names, texts)
     b_name, c_name, a_name = names
+
+    def joined(frames: Sequence[Frame]) -> Told:
+        return announced(frames, a_name, a.hello, (*ARRIVAL_WORDS, *SALUTES), (b_name,))
+
+    def left(frames: Sequence[Frame]) -> Told:
+        return announced(frames, a_name, (), DEPARTURE_WORDS, (b_name, c_name))
+
     async with Room(newcomer) as room:
         try:
             b = await room.enter(b_name)
@@ -97,7 +106,7 @@ async def converse(
         if talk.sample is not None:
             relayed = taken_for_messages(a.hello, a_name, talk.sample, talk.text)
             arrival = [frame for frame in arrival if shape(text_of(frame)) not in relayed]
-        talk.join = announced(arrival, a_name, a.hello, (*ARRIVAL_WORDS, *SALUTES), (b_name,))
+        talk.join = joined(arrival)
         if not talk.join and counted(before, arrival, 1):
             talk.join = Told.UNNAMED
             talk.counted.append("join")
@@ -106,20 +115,43 @@ async def converse(
         await b.settle(0.3 if unsigned else 0.15)
         heard = b.after(spoken)
         talk.heard_message = [text_of(frame) for frame in heard]
-        talk.named = talk.delivered and any(mentions(frame, a_name) for frame in heard)
+        signed = [frame for frame in heard if talk.delivered and mentions(frame, a_name)]
+        for other in (b_name, c_name):
+            talk.named = bool(signed := only_of(a_name, other, signed, heard))
+        if any(mentions(frame, a_name) for frame in heard) and not talk.named:
+            talk.uncaused.add("pseudo")
 
         gone = b.mark
         await room.leave(a)
-        await until(lambda: announced(b.after(gone), a_name) or b.closed, LATE)
-        talk.leave = announced(b.after(gone), a_name, (), DEPARTURE_WORDS, (b_name, c_name))
-        if not talk.leave and unlisted(b.after(0)[:gone], b.after(gone), a_name, c_name):
+        await until(lambda: announced(unheard(b.after(gone), heard), a_name) or b.closed, LATE)
+        await b.settle()
+        news = unheard(b.after(gone), heard)
+        if not c.closed:
+            news = only_of(a_name, c_name, news, b.after(gone))
+        talk.leave = left(news)
+        if not talk.leave and unlisted(b.after(0)[:gone], news, a_name, c_name):
             talk.leave = Told.BY_LIST
-        if not talk.leave and counted(b.after(0)[:gone], b.after(gone), -1):
+        if not talk.leave and counted(b.after(0)[:gone], news, -1):
             talk.leave = Told.UNNAMED
             talk.counted.append("leave")
+        if left(b.after(gone)) and not talk.leave:
+            talk.uncaused.add("leave")
         talk.heard_leave = [text_of(frame) for frame in b.after(gone)]
         talk.messages = sum(member.mark for member in room.present)
         await picture.departure()
+
+        again = b.after(0)[mark + len(talk.heard_join) : gone]
+        once = only_of(a_name, b_name, unheard(arrival, again), b.after(mark))
+        if joined(arrival) and not joined(once):
+            # Redite, ou dite aussi de qui était déjà là : le sera-t-elle encore, A parti ?
+            quiet = b.mark
+            await until(lambda: not joined(unheard(arrival, b.after(quiet))), LATE)
+            if not joined(unheard(arrival, b.after(quiet))):
+                talk.uncaused.add("join")
+                talk.join = Told.NOT
+                if counted(before, arrival, 1):
+                    talk.join = Told.UNNAMED
+                    talk.counted.append("join")
     return talk
 
 
