@@ -94,7 +94,9 @@ def _judge(found: Attempt, changed: list[Place], code: Code) -> Verdicts:
         verdicts[ASYNC] = judge_async(server.events, code)
     if talk.opened and not talk.error:
         added = picture.footprint or picture.written
-        verdicts["ii2.server.add"] = expect(added, Came.NOTHING_ADDED, output=output)
+        noise = ", ".join(map(shown, sorted(picture.noise)[:4]))
+        why = Came.UNCAUSED if noise else Came.NOTHING_ADDED
+        verdicts["ii2.server.add"] = expect(added, why, output=output, came=noise)
         if picture.footprint:
             keys = ", ".join(map(shown, picture.footprint[:4]))
             verdicts["ii2.server.remove"] = expect(changed, Came.STILL_THERE, keys=keys)

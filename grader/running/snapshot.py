@@ -1,11 +1,13 @@
 """Une photo de ce que contient un Redis, et ce qui change de l'une à l'autre."""
 
+import re
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
 MOST_KEYS = 2000  # d'une base, dans une photo
 
+NUMBER = re.compile(r"\b[0-9a-f]{4,}(?:-[0-9a-f]{4,})*\b|\d+", re.I)
 Place = tuple[Any, ...]  # (base, clé[, champ])
 Snapshot = dict[Place, object]
 
@@ -51,7 +53,15 @@ def gone_or_changed(footprint: list[Place], before: Snapshot, after: Snapshot) -
     return [place for place in footprint if before.get(place) != after.get(place)]
 
 
+def kind(place: Place) -> Place:
+    """La sorte de cette clé : elle, sans ce qui la distingue de ses semblables."""
+    return tuple(NUMBER.sub("0", written(part)[:200]) for part in place)
+
+
 def shown(place: Place) -> str:
     """Une clé (et son champ) comme on la lit dans redis-cli."""
-    parts = [p.decode("utf-8", "replace") if isinstance(p, bytes) else str(p) for p in place[1:]]
-    return " ".join(parts)
+    return " ".join(map(written, place[1:]))
+
+
+def written(part: object) -> str:
+    return part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part)
