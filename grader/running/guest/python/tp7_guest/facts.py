@@ -13,6 +13,8 @@ import re
 import sys
 import types
 
+from tp7_guest.elsewhere import put_elsewhere
+
 SCALARS = (str, bytes, int, float, complex, bool, type(None))
 OPAQUE = (types.ModuleType, type)
 CONTAINERS = (dict, list, set, frozenset, tuple, collections.deque, types.MappingProxyType)
@@ -30,7 +32,7 @@ def registries(pseudos, is_theirs):
     wanted = {pseudo.casefold() for pseudo in pseudos}
     connections = connection_types()
     found, seen = {}, set()
-    for path, root in roots(is_theirs):
+    for path, root in roots(is_theirs, connections):
         for place, container in containers(root, path, seen, connections):
             if kind := describe(container, wanted, connections):
                 found.setdefault(place, {"path": place, "kind": kind, "size": len(container)})
@@ -50,13 +52,14 @@ def connection_types():
     return tuple(getattr(module, name) for module, name in modules if module)
 
 
-def roots(is_theirs):
+def roots(is_theirs, connections):
     """Les points de départ : (nom lisible, objet)."""
-    theirs = set()
+    theirs, files = set(), []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if isinstance(module, types.ModuleType) and file and is_theirs(file):
             theirs.add(name)
+            files.append(file)
             yield from public(module, "")
     for thing in gc.get_objects():
         try:
@@ -73,6 +76,14 @@ def roots(is_theirs):
                 yield type(thing).__qualname__, thing
         except ReferenceError:
             continue
+
+    def is_own(thing):
+        """Déjà regardé, ou le sera : ce qui est à lui, et les connexions de la bibliothèque."""
+        home = getattr(thing, "__module__", "") if isinstance(thing, type) else ""
+        own = {home, type(thing).__module__, getattr(thing, "__name__", "")} & theirs
+        return own or issubclass(type(thing), connections)
+
+    yield from put_elsewhere(files, is_own, library_attributes)
 
 
 def public(owner, prefix):
