@@ -15,20 +15,31 @@ MONGO_SECRETS = ("username", "password", "authsource", "authmechanism", "tls", "
 def patch_redis_sync(module):
     """Une commande du client synchrone fige toute la boucle, ou un fil : chacune est notée."""
 
-    def noting(original):
-        @functools.wraps(original)
-        def wrapper(self, *arguments, **options):
-            asyncio = sys.modules.get("asyncio")
-            looping = bool(asyncio and asyncio._get_running_loop())
-            command = str(arguments[0]) if arguments else "EXEC"
-            facts = {"loop": looping, "thread": not looping and in_own_thread()}
-            note_once("sync_redis", *facts.values(), command=command, **facts, **where())
-            return original(self, *arguments, **options)
-
-        return wrapper
-
     module.Redis.execute_command = noting(module.Redis.execute_command)
     module.Pipeline.execute = noting(module.Pipeline.execute)
+
+
+def patch_redis_sync_connection(module):
+    """Qui se sert lui-même d'une connexion synchrone, sans client, la fait attendre de même."""
+    patch_redis_connection(module)
+    cls = module.AbstractConnection
+    cls.send_command = noting(cls.send_command, directly=True)
+    cls.send_packed_command = noting(cls.send_packed_command, directly=True)
+
+
+def noting(original, directly=False):
+    @functools.wraps(original)
+    def wrapper(self, *arguments, **options):
+        home = sys._getframe(1).f_globals.get("__name__", "") if directly else ""
+        if home.partition(".")[0] != "redis":
+            asyncio = sys.modules.get("asyncio")
+            looping = bool(asyncio and asyncio._get_running_loop())
+            command = str(arguments[0])[:80] if arguments else "EXEC"
+            facts = {"loop": looping, "thread": not looping and in_own_thread()}
+            note_once("sync_redis", *facts.values(), command=command, **facts, **where())
+        return original(self, *arguments, **options)
+
+    return wrapper
 
 
 def in_own_thread():

@@ -12,7 +12,7 @@ PATCHES = {
     "asyncio": old_asyncio.patch,
     "websockets": old_websockets.patch,
     "redis.client": databases.patch_redis_sync,
-    "redis.connection": databases.patch_redis_connection,
+    "redis.connection": databases.patch_redis_sync_connection,
     "redis.asyncio.connection": databases.patch_redis_connection,
     "pymongo.synchronous.mongo_client": databases.patch_mongo("MongoClient"),
     "pymongo.asynchronous.mongo_client": databases.patch_mongo("AsyncMongoClient"),
