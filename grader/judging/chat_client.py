@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from grader.clock import PATIENCE, until
+from grader.clock import patience, until
 from grader.judging.room import LATE, Person, Room, guests, people
 from grader.judging.stage import opening
 from grader.judging.student import Student
@@ -29,6 +29,7 @@ from grader.verdict import (
 
 SILENCE = 5  # secondes laissées à un client pour dire que le serveur est parti
 PROMPT = 1  # seconde : ce qui vient plus tard est peut-être venu tout seul
+SLACK = 2  # secondes dont une machine peut décaler ce qui vient tout seul
 CHECKS = ("i3.client.pseudo", "i3.client.sends", "i3.client.receives", "i3.client.serverdown")
 RECEIVES, DOWN = CHECKS[2:]
 JSON_LINE = (
@@ -97,7 +98,7 @@ class _Waiting:
         self.student, self.role, self.lesson = student, role, lesson
         self.best: Verdicts = {}
         self._left = False  # un faux serveur l'a déjà quitté
-        self._own_end = 0.0  # l'âge auquel il s'en va tout seul, ou 0
+        self._own_end: float | None = None  # l'âge auquel il s'en va tout seul
 
     def _keep(self, check: str, verdict: Verdict) -> None:
         """Retient le premier verdict, ou une réussite."""
@@ -185,19 +186,24 @@ class _Waiting:
         left = time.monotonic()
         verdict = await _shows(screen, before)
         now = time.monotonic()
-        if verdict.good and now - left > PROMPT * PATIENCE:
+        if verdict.good and now - left > PROMPT * patience():
             age = now - self._seated_at
-            if not _near(age, self._own_end):
+            if not self._alone_too(age):
                 self._own_end = await self._alone(age)
-            if _near(age, self._own_end):
+            if self._alone_too(age):
                 return failed(Came.UNCAUSED, came=tail(screen.output))
         return verdict
 
-    async def _alone(self, age: float) -> float:
-        """L'âge auquel ce client montre quelque chose face à un serveur qui reste là ; 0 : rien."""
+    def _alone_too(self, age: float) -> bool:
+        return self._own_end is not None and abs(age - self._own_end) < SLACK
+
+    async def _alone(self, age: float) -> float | None:
+        """L'âge auquel ce client montre quelque chose face à un serveur qui reste là, s'il le fait
+        vers cet âge.
+        """
         async with Mock() as mock, self._seated(mock.port, mock.heard) as screen:
-            shown = await _shows(screen, _shown(screen), age + PROMPT)
-            return time.monotonic() - self._seated_at if shown.good else 0.0
+            shown = await _shows(screen, _shown(screen), (age + SLACK) / patience())
+            return time.monotonic() - self._seated_at if shown.good else None
 
     def _incoming(self, text: str, binary: bool) -> Sequence[Frame]:
         """Ce qu'un serveur de chat enverrait ; d'abord comme celui de l'étudiant s'il marche."""
@@ -218,10 +224,6 @@ async def _receives(screen: Screen, text: str, seconds: float) -> Verdict:
 
 def _shown(screen: Screen) -> tuple[str, str]:
     return screen.output, screen.signs
-
-
-def _near(age: float, other: float) -> bool:
-    return abs(age - other) < PROMPT * PATIENCE
 
 
 async def _shows(screen: Screen, before: tuple[str, str], seconds: float = SILENCE) -> Verdict:
