@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 
 from grader.clock import until
@@ -20,6 +21,7 @@ from grader.running.screen import tail
 from grader.verdict import Came, Remark, Verdicts, could_not_run, expect, failed, passed
 
 MONGO, INSERT, HISTORY = "ii3.server.mongo", "ii3.server.insert", "ii3.server.history"
+READS = {"find", "aggregate", "getmore", "distinct", "findandmodify", "mapreduce", "count"}
 WANTED = re.compile(r"\W*(hist|log|last|old|prec)\w*\W*", re.I)
 
 
@@ -68,7 +70,7 @@ async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
         assert stage.mongo
         if not stage.server.url:
             return {MONGO: failed(Came.NO_LISTEN, output=tail(stage.server.output))}, False
-        said, heard = words(3, 4), []
+        said, heard, forgot = words(3, 4), [], False
         try:
             async with Room(way.newcomer(stage, dialect)) as room:
                 author, reader = await room.enter(word()), await room.enter(word())
@@ -84,6 +86,7 @@ async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
                     await late.say(asked)
                     if told := await _told(late, kept):
                         break
+                alone = told
                 lost = not (told or stored or any(heard))  # on ne parle pas sa langue
                 for theirs in [] if told or lost else await _newcomers(way, stage):
                     asked = ""  # un vrai client la demande peut-être de lui-même
@@ -91,6 +94,8 @@ async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
                     if told := await _told(room.present[-1], kept):
                         break
                 came = " / ".join(map(text_of, late.after(0)[:4])) or "—"
+            if alone and stored and not READS & {name.lower() for name in stage.mongo.commands}:
+                forgot = await _forgets(way, dialect, stage, asked, stored)
         except REFUSED as error:
             output = tail(stage.server.output)
             return {MONGO: failed(Came.REFUSED, error=str(error), output=output)}, False
@@ -101,10 +106,35 @@ async def _tell(way: Way, dialect: Dialect | None) -> tuple[Verdicts, bool]:
         INSERT: expect(stored == said, Came.NOT_STORED, message=said[0], output=output),
         HISTORY: failed(Came.NO_HISTORY, message=" / ".join(said), came=came, output=output),
     }
-    if told:
+    if forgot:
+        verdicts[HISTORY] = failed(Came.FORGOTTEN, message=" / ".join(said))
+    elif told:
         verdicts[HISTORY] = passed(*[(Remark.ON_REQUEST, {"word": asked})] if asked else [])
     student.explain(verdicts, "ii3.server", stage.server)
     return verdicts, not lost
+
+
+async def _forgets(
+    way: Way, dialect: Dialect | None, stage: Stage, asked: str, stored: list[str]
+) -> bool:
+    """Vrai si, relancé, un serveur qui ne lit pas MongoDB n'a plus rien à dire de ce qui y est."""
+    assert stage.mongo
+    await stage.server.end()
+    server = await stage.launch()
+    try:
+        if not server.url:
+            return False
+        async with Room(way.newcomer(replace(stage, server=server), dialect)) as room:
+            late = await room.enter(word())
+            if asked:
+                await late.say(asked)
+            await _told(late, stored)
+            heard = any(mentions(frame, text) for frame in late.after(0) for text in stored)
+        return not heard and await _stored(stage.mongo, stored) == stored
+    except REFUSED:
+        return False
+    finally:
+        await server.end()
 
 
 async def _newcomers(way: Way, stage: Stage) -> list[Newcomer]:

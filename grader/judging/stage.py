@@ -1,8 +1,9 @@
 """La scène d'un essai : un serveur neuf, et les bases de données qu'il demande, neuves aussi."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from grader.judging.student import Student
 from grader.running.launch import Ports
@@ -18,6 +19,7 @@ class Stage:
     server: Program
     redis: RedisWatch | None
     mongo: MongoWatch | None
+    launch: Callable[[], Awaitable[Program]]  # de nouveau, sur les mêmes bases
 
 
 Opening = Callable[[], AbstractAsyncContextManager[Stage]]
@@ -32,9 +34,10 @@ def opening(student: Student, role: str, *, redis: bool = False, mongo: bool = F
             of_redis = await bases.enter_async_context(fresh_redis()) if redis else None
             of_mongo = await bases.enter_async_context(fresh_mongo()) if mongo else None
             ports = Ports(0, of_redis.port if of_redis else 0, of_mongo.port if of_mongo else 0)
-            server = await student.desk.launcher.server(role, ports)
+            launch = partial(student.desk.launcher.server, role, ports)
+            server = await launch()
             try:
-                yield Stage(server, of_redis, of_mongo)
+                yield Stage(server, of_redis, of_mongo, launch)
             finally:
                 await server.end()
 
