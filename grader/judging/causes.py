@@ -11,7 +11,7 @@ CLOCK = re.compile(r"\d+[:h]\d+(?:[:m]\d+)?|\d+[-/]\d+[-/]\d+|\d{10,}(?:\.\d+)?"
 
 def told(frame: Frame) -> str:
     """Ce que dit un message, quels qu'en soient l'heure et l'identifiant."""
-    return UUID.sub("", CLOCK.sub("", text_of(frame))).casefold()
+    return CLOCK.sub("", UUID.sub("", text_of(frame))).casefold()
 
 
 def unheard(frames: Sequence[Frame], heard: Sequence[Frame]) -> list[Frame]:
