@@ -9,6 +9,7 @@ from grader.running.questions import (
     MESSAGE,
     NAME,
     OTHER,
+    PATH,
     PORT,
     SECRET,
     URL,
@@ -28,17 +29,20 @@ SEARCH = re.compile(r"recherch|search|filtr", re.I)
 FILLERS = {"email": f"{FILLER}@exemple.fr", "number": "20", "tel": "0102030405",
            "url": "https://exemple.fr"}  # fmt: skip
 
+WORDLESS = ("password", "number", "email", "tel", "url")  # un message n'y tient pas
+PLACE = re.compile(r"^(/\S*|[\w.-]+:\d+\S*)$")  # « /chat », « 10.0.0.7:8888 »
 EXAMPLE = re.compile(r"wss?://[^\s'\"<>]+", re.I)
 
 Described = dict[str, Any]  # un champ ou un choix, tel que le décrit fields.js
 
 
 def field_to_fill(fields: list[Described], filled: list[str]) -> int | None:
-    """Le champ à remplir : ni l'adresse déjà donnée, ni le pseudo déjà rempli."""
+    """Le champ à remplir : ni un réglage, ni le pseudo déjà rempli."""
     free = []
     for number, field in enumerate(fields):
         label = field["label"]
-        if not is_address(field) and field["kind"] != "password":
+        kind = "" if NAME.search(label) and field["kind"] != "password" else field["kind"]
+        if not is_address(field) and kind not in WORDLESS:
             free.append((number, label))
     if not free:
         return None
@@ -52,10 +56,10 @@ def field_to_fill(fields: list[Described], filled: list[str]) -> int | None:
 
 
 def is_address(field: Described) -> bool:
-    """Vrai pour l'adresse, l'hôte ou le port du serveur."""
-    label = field["label"]
-    asks = URL.search(label + field["value"]) or HOST.search(label) or PORT.search(label)
-    return bool(asks and not NAME.search(label))
+    """Vrai pour l'adresse, l'hôte, le port ou le chemin du serveur."""
+    label, value = field["label"], field["value"]
+    asks = URL.search(label + value) or any(one.search(label) for one in (HOST, PORT, PATH))
+    return bool((asks or PLACE.search(value)) and not NAME.search(label))
 
 
 def addresses(fields: list[Described]) -> dict[int, str]:

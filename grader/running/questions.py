@@ -6,6 +6,7 @@ TOGETHER = re.compile(r":\W*port", re.I)  # « ip:port », « ip[:port] »
 PORT = re.compile(r"\bport\b", re.I)
 URL = re.compile(r"\buri\b|\burl\b|ws://", re.I)
 HOST = re.compile(r"adresse|address|\bhost\b|\bhôte\b|\bip\b|\bserveur\b|\bserver\b", re.I)
+PATH = re.compile(r"\bchemin\b|\bpath\b|\bendpoint\b|\broute\b", re.I)
 SECRET = re.compile(r"mot de passe|password", re.I)
 NAME = re.compile(
     r"pseudo|\bnom\b|\bname\b|nickname|username|login|identifiant|surnom|qui es|appel", re.I
