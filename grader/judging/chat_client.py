@@ -186,13 +186,11 @@ class _Waiting:
         left = time.monotonic()
         verdict = await _shows(screen, before)
         now = time.monotonic()
-        if verdict.good and now - left > PROMPT * patience():
-            age = now - self._seated_at
-            if not self._alone_too(age):
-                self._own_end = await self._alone(age)
-            if self._alone_too(age):
-                return failed(Came.UNCAUSED, came=tail(screen.output))
-        return verdict
+        age, late = now - self._seated_at, now - left > PROMPT * patience()
+        if verdict.good and late and not self._alone_too(age):
+            self._own_end = await self._alone(age)
+        alone = verdict.good and self._alone_too(age)
+        return failed(Came.UNCAUSED, came=tail(screen.output)) if alone else verdict
 
     def _alone_too(self, age: float) -> bool:
         return self._own_end is not None and abs(age - self._own_end) < SLACK
