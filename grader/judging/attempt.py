@@ -21,6 +21,7 @@ from grader.learning.dialect import Dialect, Source, word, words
 from grader.learning.known import from_code, known
 from grader.learning.lesson import Lesson
 from grader.learning.wire import REFUSED, mentions
+from grader.running.enclosure import current
 from grader.running.program import Program
 from grader.running.screen import tail
 
@@ -136,6 +137,8 @@ class Way:
         more = len(guesses)
         begin = time.monotonic()
         while guesses and more and time.monotonic() - begin < seconds * patience():
+            if current().flooded:  # plus rien n'en sera entendu
+                break
             batch, guesses, more = guesses[:3], guesses[3:], more - 1
             found += zip(await asyncio.gather(*map(self._probe, batch)), batch, strict=True)
             best = max(reached for reached, _ in found)

@@ -129,6 +129,8 @@ class Grading:
             verdict = could_not_run(reason.came, **reason.params)
         except TimeoutError:
             verdict = could_not_run(Came.TOO_LONG, seconds=str(round(seconds)))
+        except PermissionError:  # un voisin a fermé nos dossiers
+            verdict = could_not_run(Came.CLOSED)
         except Exception as error:  # une faute du correcteur ne coûte rien à l'étudiant
             verdict = could_not_run(Came.GRADER_ERROR, error=f"{type(error).__name__}: {error}")
         finally:

@@ -14,7 +14,7 @@ from grader.reporting.record import Record
 from grader.reporting.speech import Speech
 from grader.running.isolation import Unsafe, isolation
 from grader.running.packages import Store
-from grader.running.removal import remove
+from grader.running.removal import remove, remove_the_rest
 from grader.table import Table
 from grader.text import quoted
 
@@ -100,6 +100,7 @@ class Session:
     def close(self) -> None:
         if self._place:
             remove(self._place)
+        remove_the_rest()
 
 
 def unreadable(error: OSError) -> Unusable:

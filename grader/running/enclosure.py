@@ -49,9 +49,14 @@ class Enclosure:
     def receives(self, size: int) -> bool:
         """Compte des octets reçus du rendu ; faux quand il y en a trop."""
         self._received += size
-        if self._received > FRAMES:
+        if self.flooded:
             self.cut(Remark.CUT_FRAMES, limit=str(FRAMES // 1_000_000))
-        return self._received <= FRAMES
+        return not self.flooded
+
+    @property
+    def flooded(self) -> bool:
+        """Vrai si l'on n'écoute plus rien de ce rendu."""
+        return self._received > FRAMES
 
 
 _current: ContextVar[Enclosure] = ContextVar("enclos")

@@ -1,5 +1,6 @@
 """Effacer un dossier où un inconnu a pu écrire."""
 
+import os
 import shutil
 import subprocess
 from contextlib import suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 SECONDS = 60
 # Eux ne se perdent pas dans des milliers de dossiers l'un dans l'autre.
 OPENING, REMOVING = ["chmod", "-R", "u+rwX", "--"], ["rm", "-rf", "--"]
+_left: set[Path] = set()  # ce qu'un rendu encore en vie refermait à mesure
 
 
 def remove(folder: Path) -> None:
@@ -26,3 +28,12 @@ def remove(folder: Path) -> None:
                     stderr=subprocess.DEVNULL,
                     timeout=SECONDS,
                 )
+    if os.path.lexists(folder):
+        _left.add(folder)
+
+
+def remove_the_rest() -> None:
+    """Efface ce qui ne s'est pas laissé faire la première fois."""
+    for folder in list(_left):
+        _left.discard(folder)
+        remove(folder)
