@@ -290,7 +290,11 @@ def test_what_a_page_gets(npm: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "unit"), [("page_miroir", "i2.client"), ("page_miroir_module", "i3.client")]
+    ("name", "unit"),
+    [
+        ("page_miroir", "i2.client"),
+        pytest.param("page_miroir_module", "i3.client", marks=pytest.mark.meta),
+    ],
 )
 def test_a_page_with_its_package(name: str, unit: str, npm: Path, tmp_path: Path) -> None:
     """Sans le paquet, l'issue dit ce qui y peut quelque chose ; avec lui, la page marche."""
