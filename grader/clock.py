@@ -65,9 +65,10 @@ async def still(
 
     `longest` secondes au plus.
     """
-    begin = since = time.monotonic()
+    since = time.monotonic()
+    deadline = since + longest * patience()
     seen = measure()
-    while time.monotonic() - begin < longest * patience() and not over():
+    while time.monotonic() < deadline and not over():
         if (now := measure()) != seen:
             seen, since = now, time.monotonic()
         if time.monotonic() - since > silence:

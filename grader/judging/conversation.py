@@ -55,6 +55,12 @@ class Talk:
     def text(self) -> str:
         return self.texts[0]
 
+    def count_only(self, what: str, changed: bool) -> None:
+        """Cette annonce n'est qu'un compte, s'il a changé ; sinon elle n'est pas venue."""
+        setattr(self, what, Told.UNNAMED if changed else Told.NOT)
+        if changed:
+            self.counted.append(what)
+
     def told_nobody(self) -> None:
         """Oublie les annonces qui n'étaient qu'un compte."""
         for what in self.counted:
@@ -107,9 +113,8 @@ async def converse(
             relayed = taken_for_messages(a.hello, a_name, talk.sample, talk.text)
             arrival = [frame for frame in arrival if shape(text_of(frame)) not in relayed]
         talk.join = joined(arrival)
-        if not talk.join and counted(before, arrival, 1):
-            talk.join = Told.UNNAMED
-            talk.counted.append("join")
+        if not talk.join:
+            talk.count_only("join", counted(before, arrival, 1))
         talk.all_delivered = bool(await c.wait(talk.text, LATE if talk.delivered else 0.2))
         unsigned = talk.sample is not None and not mentions(talk.sample, a_name)
         await b.settle(0.3 if unsigned else 0.15)
@@ -131,9 +136,8 @@ async def converse(
         talk.leave = left(news)
         if not talk.leave and unlisted(b.after(0)[:gone], news, a_name, c_name):
             talk.leave = Told.BY_LIST
-        if not talk.leave and counted(b.after(0)[:gone], news, -1):
-            talk.leave = Told.UNNAMED
-            talk.counted.append("leave")
+        if not talk.leave:
+            talk.count_only("leave", counted(b.after(0)[:gone], news, -1))
         if left(b.after(gone)) and not talk.leave:
             talk.uncaused.add("leave")
         talk.heard_leave = [text_of(frame) for frame in b.after(gone)]
@@ -148,10 +152,7 @@ async def converse(
             await until(lambda: not joined(unheard(arrival, b.after(quiet))), LATE)
             if not joined(unheard(arrival, b.after(quiet))):
                 talk.uncaused.add("join")
-                talk.join = Told.NOT
-                if counted(before, arrival, 1):
-                    talk.join = Told.UNNAMED
-                    talk.counted.append("join")
+                talk.count_only("join", counted(before, arrival, 1))
     return talk
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
+from grader.finding.archives import safe
+
 PLACE = "pages"  # le dossier de ces paquets, parmi ceux d'un rendu
 BYTES, FILES = 100_000_000, 20_000  # d'un paquet
 NAME = r"((?:@[a-z0-9~][\w.~-]*/)?[a-z0-9~][\w.~-]*?)"
@@ -110,13 +112,13 @@ def _unpack(archive: Path, place: Path) -> None:
     size = count = 0
     with tarfile.open(archive) as packed:
         for member in packed:
-            parts = PurePosixPath(member.name).parts[1:]
+            path = safe(member.name)
             size, count = size + member.size, count + 1
             if size > BYTES or count > FILES:
                 return
             data = packed.extractfile(member) if member.isfile() else None
-            if data and parts and ".." not in parts:
-                target = place.joinpath(*parts)
+            if data and path and len(path.parts) > 1:  # tout y est dans un dossier « package »
+                target = place.joinpath(*path.parts[1:])
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data.read())
 
